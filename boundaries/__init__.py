@@ -1,0 +1,1 @@
+"""What planners do: read, check, repair boundaries."""

@@ -1,0 +1,1 @@
+"""The core: areas, editions, workers, events, the owner of a place, storage."""
