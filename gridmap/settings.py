@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,7 +29,7 @@ class Settings:
     home: Path
     database_url: str | None = None
     secret_key: str | None = None
-    time_zone: ZoneInfo = ZoneInfo("Asia/Shanghai")
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     basemap_url: str | None = None
     withhold_below: int = 3
     tolerance_m: float = 50.0

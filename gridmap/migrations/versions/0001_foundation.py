@@ -43,12 +43,12 @@ CREATE TABLE area (
     path            ltree NOT NULL,                       -- codes from the largest area down to this one
     geom            geometry(MultiPolygon, 4326) NOT NULL,
     edition_from    integer NOT NULL REFERENCES edition,
-    edition_to      integer REFERENCES edition,           -- null while it lives; the first edition without it
-    touched         boolean NOT NULL DEFAULT false,       -- new row only because a neighbour's vertex was put in
+    edition_to      integer REFERENCES edition,           -- null while it lives; else the first without
+    touched         boolean NOT NULL DEFAULT false,       -- new row only for a neighbour's vertex
     CHECK (edition_to > edition_from)
 );
 CREATE UNIQUE INDEX area_living_code ON area (code) WHERE edition_to IS NULL;
-CREATE INDEX area_code ON area (code, edition_from);
+CREATE INDEX area_by_code ON area (code, edition_from);
 CREATE INDEX area_path ON area USING gist (path);
 CREATE INDEX area_geom ON area USING gist (geom);
 CREATE INDEX area_living_kind ON area (kind, code) WHERE edition_to IS NULL;
@@ -78,7 +78,7 @@ CREATE TABLE building (
     households      integer NOT NULL CHECK (households >= 0),
     geom            geometry(Geometry, 4326) NOT NULL,    -- footprint or point
     place           geometry(Point, 4326) NOT NULL,       -- a point inside it: where it belongs
-    leaf            text,                                 -- finest area of the nesting hierarchy that holds it
+    leaf            text,                                 -- finest nesting area that holds it
     owner           text,                                 -- the grid that owns it (dedicated before micro)
     paths           ltree[] NOT NULL DEFAULT '{{}}',
     valid_from      date NOT NULL DEFAULT '-infinity',
@@ -165,7 +165,7 @@ CREATE TABLE subcategory (
 
 CREATE SEQUENCE event_id AS bigint CACHE 32;
 
-CREATE TABLE event_key (                                  -- idempotency, apart so that event can be partitioned
+CREATE TABLE event_key (                                  -- idempotency; apart, so event can be partitioned
     source          text NOT NULL,
     external_id     text NOT NULL,
     event           bigint NOT NULL,
@@ -191,7 +191,7 @@ CREATE TABLE event (
                         ('inside','border','nearest','jurisdiction','stated','none')),
     distance_m      double precision,
     edition         integer NOT NULL REFERENCES edition,  -- under which it was assigned
-    owner_then      text,                                 -- the grid whose it was, by the edition of occurred_at
+    owner_then      text,                                 -- whose it was, by the edition of occurred_at
     owner_now       text,                                 -- the grid whose it is; follows publications
     leaf_then       text,                                 -- finest area of the nesting hierarchy
     leaf_now        text,
@@ -323,8 +323,8 @@ BEGIN
 END $$;
 CREATE TRIGGER keep_published BEFORE UPDATE ON area
     FOR EACH ROW WHEN (OLD.edition_to IS NOT NULL OR NEW.edition_to IS NULL
-        OR (OLD.kind, OLD.code, OLD.name, OLD.setting, OLD.parent, OLD.path, OLD.edition_from)
-            IS DISTINCT FROM (NEW.kind, NEW.code, NEW.name, NEW.setting, NEW.parent, NEW.path, NEW.edition_from)
+        OR (OLD.kind, OLD.code, OLD.name, OLD.setting, OLD.parent, OLD.path, OLD.edition_from) IS DISTINCT
+            FROM (NEW.kind, NEW.code, NEW.name, NEW.setting, NEW.parent, NEW.path, NEW.edition_from)
         OR NOT (OLD.geom ~= NEW.geom))
     EXECUTE FUNCTION keep_published();
 CREATE TRIGGER keep_rows BEFORE DELETE OR TRUNCATE ON area

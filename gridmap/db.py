@@ -1,0 +1,203 @@
+"""The way to PostgreSQL: engines, sessions of two kinds, COPY, migrations under a lock.
+
+A `Reader` runs READ ONLY transactions, a `Writer` commits at the end of its context or leaves no trace.
+Core functions may flush, never commit; whoever opened the session owns the transaction.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy.orm import Session
+
+from gridmap.errors import NotPossible, Unavailable
+
+# Two-key advisory locks, so that they do not meet those of others on a shared server.
+LOCK_SPACE = 0x6772
+LOCK_MIGRATE = 1
+LOCK_EDITION = 2
+
+Row = Sequence[object]
+
+
+class Reader(Session):
+    """A session whose transaction is READ ONLY."""
+
+
+class Writer(Session):
+    """A session that may write; its context commits at the end."""
+
+
+def sqlalchemy_url(url: str) -> sa.URL:
+    """A libpq-style URL as SQLAlchemy wants it, with the psycopg 3 driver."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise NotPossible(f"GRIDMAP_DATABASE_URL must begin with postgresql://, not {parsed.drivername}://")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """A server, reached through one pool of connections.
+
+    Args:
+        url: `postgresql://…`; a unix socket folder goes into `?host=`.
+        pool_size: connections kept; as many again may be opened for a moment.
+        statement_timeout_s: longest statement of a request; 0 means no limit.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 12, statement_timeout_s: float = 0) -> None:
+        self.url = url
+        options = "-c timezone=UTC -c jit=off"
+        if statement_timeout_s:
+            options += f" -c statement_timeout={int(statement_timeout_s * 1000)}"
+        self.engine = sa.create_engine(
+            sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=10,
+            pool_pre_ping=False,  # a round trip each; a broken one answers 503, the pool renews
+            connect_args={"options": options, "prepare_threshold": 3, "connect_timeout": 10},
+        )
+        self._read_engine = self.engine.execution_options(postgresql_readonly=True)
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """A read-only session, rolled back at the end."""
+        with _storage_errors(), Reader(self._read_engine, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def writer(self) -> Iterator[Writer]:
+        """A session that commits at the end of its context; any exception leaves no trace."""
+        with _storage_errors(), Writer(self.engine, autoflush=False, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    def vacuum(self, *tables: str) -> None:
+        """VACUUM (ANALYZE), outside a transaction: after a bulk load, so that index-only scans work."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for table in tables:
+                connection.execute(sa.text(f"VACUUM (ANALYZE) {table}"))
+
+    def close(self) -> None:
+        """Closes the pool."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Storage that is away, for whatever reason, is `Unavailable`: nothing is half done, try again."""
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise Unavailable("The database is busy: no connection was free in time. Try again.") from error
+    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+        if isinstance(error.orig, psycopg.errors.QueryCanceled):
+            raise Unavailable("The database took too long and was stopped. Try again.") from error
+        raise Unavailable("The database is away. Nothing was stored; try again.") from error
+    except psycopg.OperationalError as error:
+        raise Unavailable("The database is away. Nothing was stored; try again.") from error
+
+
+def raw(session: Session) -> psycopg.Connection[Any]:
+    """The session's psycopg connection, inside the session's transaction."""
+    return cast("psycopg.Connection[Any]", session.connection().connection.driver_connection)
+
+
+def _copy_statement(table: str, columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+
+
+def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+    """Streams rows into a table by COPY and returns their number; geometry as hex EWKB text."""
+    count = 0
+    with raw(session).cursor() as cursor, cursor.copy(_copy_statement(table, columns)) as copy:
+        for row in rows:
+            copy.write_row(row)
+            count += 1
+    return count
+
+
+def copy_text(session: Session, table: str, columns: Sequence[str], blocks: Iterable[bytes]) -> int:
+    """Streams ready-made blocks of COPY's text format into a table; returns the number of rows."""
+    with raw(session).cursor() as cursor:
+        with cursor.copy(_copy_statement(table, columns)) as copy:
+            for block in blocks:
+                copy.write(block)
+        return cursor.rowcount
+
+
+def lock_edition(session: Session, *, exclusive: bool) -> None:
+    """Intake holds it shared until its commit, publication exclusively: no event meets half an edition."""
+    function: LiteralString = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+    session.execute(sa.text(f"SELECT {function}({LOCK_SPACE}, {LOCK_EDITION})"))
+
+
+def migrations() -> Config:
+    """Alembic's configuration for the migrations that travel inside the package."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    return config
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Brings a database to a revision, forwards or backwards, under a lock.
+
+    Two services that start at once do it one after the other.
+
+    Raises:
+        NotPossible: the server lacks PostGIS, the role may not create it, or the database is newer than
+            this version of gridmap.
+        Unavailable: the server cannot be reached.
+    """
+    engine = sa.create_engine(sqlalchemy_url(url), poolclass=sa.NullPool)
+    try:
+        with _storage_errors(), engine.connect() as connection:
+            connection.execute(sa.text(f"SELECT pg_advisory_lock({LOCK_SPACE}, {LOCK_MIGRATE})"))
+            connection.commit()
+            try:
+                _migrate(connection, revision)
+            finally:
+                connection.rollback()
+                connection.execute(sa.text(f"SELECT pg_advisory_unlock({LOCK_SPACE}, {LOCK_MIGRATE})"))
+                connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _migrate(connection: sa.Connection, revision: str) -> None:
+    config = migrations()
+    scripts = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if current is not None and current not in known:
+        raise NotPossible(
+            f"The database is at revision {current}, which this version of gridmap does not know:"
+            " start the newer version, or restore a backup made by this one"
+        )
+    config.attributes["connection"] = connection
+    order = [script.revision for script in scripts.walk_revisions()][::-1]
+    target = order[-1] if revision == "head" else revision
+    down = target == "base" or (current is not None and order.index(target) < order.index(current))
+    try:
+        (command.downgrade if down else command.upgrade)(config, target)
+    except (sa.exc.NotSupportedError, sa.exc.ProgrammingError) as error:
+        text = str(error.orig).splitlines()[0]
+        if "extension" in text:
+            raise NotPossible(
+                f"The database server refused an extension ({text}). Install PostGIS on it, and as its"
+                " administrator run: CREATE EXTENSION postgis; CREATE EXTENSION ltree;"
+                " CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist"
+            ) from error
+        raise
+    connection.commit()
