@@ -61,7 +61,7 @@ class EventDraft:
     due_at: dt.datetime | None = None
 
     def digest(self) -> bytes:
-        """SHA-256 of what the source sent: equal drafts are the same post, whatever order their fields had."""
+        """SHA-256 of what the source sent: equal drafts are the same post, whatever their order."""
         content = [
             value.astimezone(dt.UTC).isoformat() if isinstance(value, dt.datetime) else value
             for value in (getattr(self, name) for name in _SENT)

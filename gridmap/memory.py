@@ -20,7 +20,6 @@ from gridmap.routing import Roster, load_roster
 from gridmap.snapshot import Snapshot
 
 KEPT_EDITIONS = 4
-SINCE_EVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,8 @@ class Memory:
         with self._lock, self._database.reader() as session:
             rows = session.execute(
                 sa.text("SELECT greatest(in_force_from, '0001-01-01 UTC'), id FROM edition ORDER BY 1")
-            ).tuples()
-            moments, editions = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
-            self._timeline = _Timeline(tuple(moments), tuple(editions))
+            ).all()
+            self._timeline = _Timeline(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
             due = self._timeline.at(dt.datetime.now(dt.UTC))
             if due is not None and due != self._snapshot.edition:
                 self._snapshot = snapshots.load(session, due)

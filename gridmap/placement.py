@@ -9,7 +9,7 @@ import numpy as np
 
 from gridmap.errors import InvalidInput
 from gridmap.events import EventDraft
-from gridmap.snapshot import GRIDS, NESTING, OVERLAYS, Snapshot
+from gridmap.snapshot import GRIDS, NESTING, OVERLAYS, Snapshot, outermost
 
 CELL_RESOLUTION = 12  # about 19 m across; coarser cells follow by bit arithmetic
 Reason = list[Any]  # [mark, code, parameters]
@@ -35,6 +35,9 @@ class Placement:
     paths: tuple[str, ...]
     chain: tuple[str, ...]
     why: tuple[Reason, ...]
+
+
+NOWHERE = Placement("none", None, None, None, (), (), ())
 
 
 def cell(lon: float, lat: float) -> int:
@@ -112,7 +115,7 @@ def _placed(
         None if distance_m != distance_m else distance_m,  # noqa: PLR0124  # NaN
         owner_code,
         code[leaf] if leaf >= 0 else None,
-        _outermost(held),
+        tuple(outermost(held)),
         _chain(snapshot, owner, leaf, rows),
         (*why, *_disputed(snapshot, draft, owner_code, held)),
     )
@@ -151,7 +154,7 @@ def _stated(snapshot: Snapshot, draft: EventDraft, why: list[Reason]) -> Placeme
     row = snapshot.row.get(draft.grid)
     if row is None:
         raise InvalidInput(
-            f"grid {draft.grid!r} is no area of edition {snapshot.edition}; give a living area's code or a place",
+            f"grid {draft.grid!r} is no area of edition {snapshot.edition}: give a living code, or a place",
             code="unknown_grid",
             findings=[{"field": "grid", "message": "unknown or retired code"}],
         )
@@ -166,16 +169,6 @@ def _stated(snapshot: Snapshot, draft: EventDraft, why: list[Reason]) -> Placeme
         (snapshot.path[row],),
         _chain(snapshot, row if grid else -1, row, [row]),
         (*why, ["warn", "stated", {"area": draft.grid}]),
-    )
-
-
-def _outermost(paths: set[str]) -> tuple[str, ...]:
-    """Paths without those that others contain."""
-    ordered = sorted(paths)
-    return tuple(
-        path
-        for path, following in zip(ordered, [*ordered[1:], ""], strict=True)
-        if not following.startswith(path + ".")
     )
 
 

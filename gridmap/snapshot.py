@@ -1,7 +1,7 @@
 """One edition of boundaries in memory, shared read-only by everything that asks for the owner of a place."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from gridmap.index import AreaIndex, Place, Places
+from gridmap.index import AreaIndex, Places
 
 NESTING = ("province", "city", "county", "town", "village", "comprehensive", "micro")
 OVERLAYS = ("precinct", "court", "procuratorate", "justice", "section")
@@ -80,25 +80,13 @@ class Snapshot:
         """West, south, east, north of every row, in degrees."""
         return np.asarray(shapely.bounds(self.geom), dtype=np.float64).reshape(-1, 4)
 
-    def paths(self, place: Place) -> list[str]:
-        """The paths of all areas that hold a place, without those that others contain."""
-        return self._paths_of(tuple(place.holds.values()))
-
     def paths_of(self, places: Places) -> NDArray[np.object_]:
-        """The same for many: an array of lists; equal lists are one object."""
+        """The outermost paths of all areas that hold each place: an array of lists, shared where equal."""
         held = np.column_stack([places.holds[kind] for kind in places.holds])
         distinct, which = np.unique(held, axis=0, return_inverse=True)
         lists = np.empty(len(distinct), dtype=object)
-        lists[:] = [self._paths_of(tuple(rows)) for rows in distinct]
+        lists[:] = [outermost(self.path[row] for row in rows if row >= 0) for rows in distinct]
         return lists[which.reshape(-1)]
-
-    def _paths_of(self, rows: Sequence[int]) -> list[str]:
-        paths = sorted({self.path[row] for row in rows if row >= 0})
-        return [
-            path
-            for path, following in zip(paths, [*paths[1:], ""], strict=True)
-            if not following.startswith(path + ".")
-        ]
 
     def codes(self, rows: NDArray[Any]) -> NDArray[np.object_]:
         """Codes of rows, None where a row is -1."""
@@ -106,6 +94,16 @@ class Snapshot:
         codes[:-1] = self.code
         taken: NDArray[np.object_] = codes[rows]
         return taken
+
+
+def outermost(paths: Iterable[str]) -> list[str]:
+    """Paths, sorted, without those that another one already says: `a.b` where there is `a.b.c`."""
+    ordered = sorted(set(paths))
+    return [
+        path
+        for path, following in zip(ordered, [*ordered[1:], ""], strict=True)
+        if not following.startswith(path + ".")
+    ]
 
 
 def empty() -> Snapshot:
