@@ -1,0 +1,1 @@
+"""Parts of the private database cluster; the door is `gridmap.embedded.Cluster`."""

@@ -1,0 +1,105 @@
+"""Taking a private cluster over to a newer PostgreSQL.
+
+The old data folder is only ever renamed. It is removed after the new one has started; until then going
+back means renaming. A process killed on the way leaves the old folder in its place, or `settle_swap`
+puts it back.
+"""
+
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from gridmap.cluster.config import HBA
+from gridmap.cluster.creation import initdb, set_passwords, single_user
+from gridmap.cluster.home import ADMIN, Place, data_version, socket_folder, sync_folder, write_privately
+from gridmap.cluster.programs import Programs, find_programs
+from gridmap.cluster.trouble import explain, require_space
+from gridmap.errors import NotPossible
+
+
+def programs_for(place: Place) -> Programs:
+    """The programs to run this data folder with; newer than the folder where it can be taken over.
+
+    Raises:
+        NotPossible: the programs of the folder's version are not here.
+    """
+    version = int(data_version(place) or 0)
+    try:
+        newest = find_programs()
+    except NotPossible as error:
+        raise NotPossible(
+            f"The database was made by PostgreSQL {version}. {error.message}", code=error.code
+        ) from error
+    if newest.major == version:
+        return newest
+    try:
+        find_programs(version)
+    except NotPossible as error:
+        raise NotPossible(
+            f"The database of {place.home} was made by PostgreSQL {version}, and this machine has"
+            f" {newest.major}: apt-get install postgresql-{version}-postgis-3"
+            + (f" (the next start then takes it over to {newest.major})." if newest.major > version else "."),
+            code="wrong_version",
+        ) from error
+    return newest
+
+
+def upgrade_cluster(place: Place, *, old: Programs, new: Programs, words: Mapping[str, str]) -> None:
+    """Makes the data folder one of `new`. The server must not be running; call under the lock.
+
+    Copies (the old folder stays whole), so it needs as much free space again.
+
+    Raises:
+        NotPossible: too little space, or pg_upgrade refused; the old folder is untouched then.
+    """
+    for left in place.server.glob("data.up-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    require_space(place.server, _size(place.data))
+    single_user(place, old, place.data, "postgres", ())  # after a crash: recovers and shuts down in order
+    fresh = place.server / f"data.up-{secrets.token_hex(4)}"
+    initdb(place, new, fresh)
+    single_user(place, new, fresh, "postgres", set_passwords({ADMIN: words[ADMIN]}))
+    write_privately(place.base / "pg_hba.conf", HBA, 0o644)
+    argv = [f"--old-bindir={old.folder}", f"--new-bindir={new.folder}", "--old-datadir=data"]
+    argv += [f"--new-datadir={fresh.name}", f"--username={ADMIN}", f"--socketdir={socket_folder(place)}"]
+    argv += ["--old-options=-c hba_file=../pg_hba.conf", "--new-options=-c hba_file=../pg_hba.conf"]
+    done = place.account.run(
+        [new.path("pg_upgrade"), *argv], folder=place.server, environment={"PGPASSWORD": words[ADMIN]}
+    )
+    if done.returncode != 0:
+        trouble = explain(
+            place, f"could not be taken over from PostgreSQL {old.major} to {new.major}", done.stdout
+        )
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise trouble
+    place.data.rename(place.server / f"data.old-{old.major}")
+    fresh.rename(place.data)
+    sync_folder(place.server)
+
+
+def settle_swap(place: Place) -> None:
+    """Puts the old data folder back where a takeover was killed between its two renames."""
+    kept = _kept(place)
+    if kept and not place.data.exists():
+        kept[-1].rename(place.data)
+        sync_folder(place.server)
+
+
+def drop_old(place: Place) -> bool:
+    """Removes the old data folder after the new one has started; says whether there was one."""
+    kept = _kept(place)
+    for folder in kept:
+        shutil.rmtree(folder, ignore_errors=True)
+    (place.server / "delete_old_cluster.sh").unlink(missing_ok=True)
+    return bool(kept)
+
+
+def _kept(place: Place) -> list[Path]:
+    found = [path for path in place.server.glob("data.old-*") if re.fullmatch(r"data\.old-\d+", path.name)]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*"))
