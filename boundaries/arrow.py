@@ -1,0 +1,83 @@
+"""From Arrow's columns to plain values, with the rows whose text is half a character sorted out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from boundaries.findings import Finding, shorten
+
+
+def plain_columns(
+    rows: NDArray[np.int64], columns: Mapping[str, pa.Array], file: str, encoding: str = "utf-8"
+) -> tuple[NDArray[np.bool_], dict[str, list[Any]], list[Finding]]:
+    """Values of columns as Python has them, without the rows whose text cannot be decoded.
+
+    Args:
+        rows: the rows' numbers, for the findings.
+        columns: by name.
+        file: its name, for the findings.
+        encoding: of the bytes in text columns.
+
+    Returns:
+        which rows were kept; the values of the kept rows by column; findings on the others.
+    """
+    keep = np.ones(len(rows), dtype=bool)
+    problems: list[Finding] = []
+    values: dict[str, list[Any]] = {}
+    for name, column in columns.items():
+        values[name], bad = _values(column, encoding)
+        for place in bad:
+            if keep[place]:
+                keep[place] = False
+                problems.append(
+                    Finding(
+                        "bad_encoding",
+                        f"half a character: bytes that are not {encoding}",
+                        file=file,
+                        row=int(rows[place]),
+                        field=name,
+                        value=shorten(values[name][place]),
+                    )
+                )
+    if problems:
+        values = {
+            name: [value for value, kept in zip(column, keep, strict=True) if kept]
+            for name, column in values.items()
+        }
+    return keep, values, problems
+
+
+def _values(column: pa.Array, encoding: str) -> tuple[list[Any], list[int]]:
+    if isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        return _texts(column, encoding)
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        # Python's datetime ends at microseconds; pyarrow would want pandas for more
+        column = pc.cast(column, pa.timestamp("us", tz=kind.tz), safe=False)
+    return column.to_pylist(), []
+
+
+def _texts(column: pa.Array, encoding: str) -> tuple[list[Any], list[int]]:
+    large = pa.types.is_large_string(column.type)
+    raw: list[bytes | None] = column.cast(pa.large_binary() if large else pa.binary()).to_pylist()
+    texts: list[str | None] = []
+    bad: list[int] = []
+    for place, value in enumerate(raw):
+        if value is None:
+            texts.append(None)
+            continue
+        try:
+            text = value.decode(encoding)
+        except UnicodeDecodeError:
+            text = value.decode(encoding, "replace")
+            bad.append(place)
+        if "\0" in text:
+            bad.append(place)
+        texts.append(text.strip() or None)
+    return texts, bad
