@@ -1,0 +1,269 @@
+"""Geometry of a chunk in WGS-84: from the file's shapes or from coordinate columns, checked row by row."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyproj
+import pyproj.exceptions
+import shapely
+from numpy.typing import NDArray
+
+from boundaries.fields import Mapped
+from boundaries.read import Source
+from boundaries.values import Rows
+from gridmap import crs
+from gridmap.errors import InvalidInput
+
+Shape = Literal["area", "line", "point", "building"]
+
+# GEOS type numbers that may stand for each.
+ALLOWED: Final = {
+    "point": (0,),
+    "line": (1, 5),
+    "area": (3, 6),
+    "building": (0, 3, 6),
+}
+NEEDED: Final = {
+    "point": "a point",
+    "line": "a line",
+    "area": "a polygon",
+    "building": "a point or a polygon",
+}
+POINTS_OF_ONE: Final = 4  # GEOS' multipoint; one of a single point is that point
+
+Floats = NDArray[np.float64]
+Shapes = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class System:
+    """The reference system in which a file's coordinates are read.
+
+    Attributes:
+        name: as it is stored with an event: `wgs84`, `gcj02`, `EPSG:n`, `ESRI:n`, or the system's own name.
+        definition: what pyproj reads, where gridmap's own names do not cover it.
+    """
+
+    name: str
+    definition: str | None = None
+
+    @property
+    def is_wgs84(self) -> bool:
+        """Whether nothing has to be converted."""
+        return self.definition is None and self.name in {"wgs84", "cgcs2000"}
+
+    @property
+    def is_degrees(self) -> bool:
+        """Whether coordinates are longitude and latitude."""
+        if self.definition is None and not self.name.startswith("EPSG:"):
+            return True
+        return bool(pyproj.CRS(self.definition or self.name).is_geographic)
+
+    def to_wgs84(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Longitude and latitude in degrees; NaN where there is no such place."""
+        if self.is_wgs84:
+            return x, y
+        if self.definition is None:
+            lon, lat = crs.convert(x, y, self.name, "wgs84")
+        else:
+            pyproj.network.set_network_enabled(active=False)  # type: ignore[attr-defined]  # not re-exported
+            transformer = pyproj.Transformer.from_crs(self.definition, "EPSG:4326", always_xy=True)
+            lon, lat = transformer.transform(x, y)
+        return np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
+
+
+def system_of(source: Source, chosen: str | None, mapped: Mapped) -> System:
+    """The reference system of a file: chosen by the caller, its own, or WGS-84.
+
+    What was assumed is noted on the source.
+
+    Raises:
+        InvalidInput: the chosen one is unknown, or the file's own cannot be used.
+    """
+    if chosen is not None:
+        return System(crs.normalise(chosen))
+    if source.crs is not None:
+        return _own(source.crs, source.path.name)
+    if source.has_geometry or "x" in mapped or "wkt" in mapped:
+        source.notes.append("the file names no reference system: WGS-84 assumed; say otherwise with --crs")
+    return System("wgs84")
+
+
+def _own(text: str, file: str) -> System:
+    try:
+        return System(crs.normalise(text))
+    except InvalidInput:
+        pass
+    try:
+        system = pyproj.CRS(json.loads(text) if text.startswith("{") else text)
+    except (pyproj.exceptions.CRSError, ValueError) as error:
+        raise InvalidInput(
+            f"{file}: its reference system cannot be read; name it with --crs, for example --crs EPSG:4490",
+            code="unknown_crs",
+        ) from error
+    if len(system.axis_info) < 2 or not (system.is_projected or system.is_geographic):
+        raise InvalidInput(
+            f"{file}: its reference system ({system.name}) is neither projected nor geographic;"
+            " name the right one with --crs",
+            code="unknown_crs",
+        )
+    exact = system.to_authority(min_confidence=100)
+    if exact is not None and exact[0] in {"EPSG", "OGC"}:
+        return System(crs.normalise(":".join(exact)))
+    # The likely name is good enough to tell people; the numbers follow the definition in the file.
+    likely = exact or system.to_authority()
+    return System(":".join(likely) if likely else system.name, system.to_wkt())
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the rows of a chunk are.
+
+    Attributes:
+        geom: shapely geometries in EPSG:4326, two-dimensional; None where a row has no place.
+        x, y: coordinates as they came, of points; NaN otherwise.
+    """
+
+    geom: Shapes
+    x: Floats
+    y: Floats
+
+
+def place(rows: Rows, system: System, shape: Shape, *, required: bool = True) -> Places:
+    """Geometry of a chunk in EPSG:4326; rows whose geometry is missing, broken or impossible are refused.
+
+    Args:
+        rows: under check.
+        system: in which the coordinates are read.
+        shape: what is needed.
+        required: whether a row without any geometry is refused.
+    """
+    own = _own_shapes(rows, required=required)
+    present = rows.good & ~shapely.is_missing(own) & ~shapely.is_empty(own)
+    _check_presence(rows, own, required=required)
+    kinds = shapely.get_type_id(own)
+    single = (kinds == POINTS_OF_ONE) & (shapely.get_num_geometries(own) == 1)
+    if shape in {"point", "building"} and single.any():
+        own[single] = shapely.get_geometry(own[single], 0)
+        kinds = shapely.get_type_id(own)
+    for index in np.flatnonzero(present & ~np.isin(kinds, ALLOWED[shape])):
+        found = own[index].geom_type
+        rows.refuse(int(index), "wrong_geometry", f"is a {found}; needed is {NEEDED[shape]}")
+    usable = present & rows.good
+    geom = np.full(len(rows), None, dtype=object)
+    own[usable] = shapely.force_2d(own[usable])
+    geom[usable] = shapely.transform(own[usable], system.to_wgs84, interleaved=False)  # type: ignore[arg-type]  # the stubs know one argument only
+    _check_range(rows, own, geom, system, usable)
+    geom[~rows.good] = None
+    points = kinds == 0
+    x = np.full(len(rows), np.nan)
+    y = np.full(len(rows), np.nan)
+    if points.any():
+        x[points], y[points] = shapely.get_x(own[points]), shapely.get_y(own[points])
+    return Places(geom, x, y)
+
+
+def _own_shapes(rows: Rows, *, required: bool) -> Shapes:
+    """Shapes as the file has them: its geometry, a column of WKT, or two columns of coordinates."""
+    if rows.chunk.geometry is not None:
+        return rows.chunk.geometry.copy()
+    if "wkt" in rows.mapped:
+        return _from_wkt(rows, rows.raw("wkt") or [])
+    return _from_columns(rows, rows.raw("x") or [], rows.raw("y") or [], required=required)
+
+
+def _from_wkt(rows: Rows, values: list[Any]) -> Shapes:
+    texts = np.array([None if value is None else str(value) for value in values], dtype=object)
+    shapes = np.asarray(shapely.from_wkt(texts, on_invalid="ignore"), dtype=object)
+    for index in np.flatnonzero(shapely.is_missing(shapes)):
+        if texts[index]:
+            message = "is no WKT such as POINT (116.4 39.9), or a ring is not closed"
+            rows.refuse(int(index), "bad_geometry", message, field="wkt", value=texts[index])
+    return shapes
+
+
+def _from_columns(rows: Rows, xs: list[Any], ys: list[Any], *, required: bool) -> Shapes:
+    x, bad_x = _numbers(xs)
+    y, bad_y = _numbers(ys)
+    for field, values, numbers, bad in (("x", xs, x, bad_x), ("y", ys, y, bad_y)):
+        for index in np.flatnonzero(bad):
+            rows.refuse(int(index), "bad_value", "no number", field=field, value=values[index])
+        for index in np.flatnonzero(~bad & ~np.isfinite(numbers)):
+            if values[index] is not None:
+                message = "not a finite number; leave it empty where the place is not known"
+                rows.refuse(int(index), "not_finite", message, field=field, value=values[index])
+    for row, pair in enumerate(zip(xs, ys, strict=True)):
+        if (pair[0] is None) != (pair[1] is None):
+            field = "x" if pair[0] is None else "y"
+            rows.refuse(row, "missing", "one coordinate without the other", field=field)
+        elif pair[0] is None and required and rows.good[row]:
+            rows.refuse(row, "missing", "no coordinates", field="x")
+    shapes = np.full(len(xs), None, dtype=object)
+    usable = np.isfinite(x) & np.isfinite(y)
+    shapes[usable] = shapely.points(x[usable], y[usable])
+    return shapes
+
+
+def _numbers(values: list[Any]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Values as floats, NaN where there is none, and which are no numbers at all."""
+    try:
+        return np.array([np.nan if v is None else v for v in values], dtype=np.float64), np.zeros(
+            len(values), dtype=bool
+        )
+    except (TypeError, ValueError):
+        pass
+    numbers = np.full(len(values), np.nan)
+    bad = np.zeros(len(values), dtype=bool)
+    for index, value in enumerate(values):
+        try:
+            numbers[index] = np.nan if value is None else float(value)
+        except (TypeError, ValueError):
+            bad[index] = True
+    return numbers, bad
+
+
+def _check_presence(rows: Rows, own: Shapes, *, required: bool) -> None:
+    if not required and rows.chunk.geometry is None:
+        return
+    for index in np.flatnonzero(rows.good & (shapely.is_missing(own) | shapely.is_empty(own))):
+        if required:
+            rows.refuse(int(index), "no_geometry", "has no geometry, or one that cannot be read")
+
+
+def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: NDArray[np.bool_]) -> None:
+    """Refuses coordinates that are not finite or lie outside the world; says where axes look swapped."""
+    # bounds pass over NaN, so coordinates are looked at one by one
+    for shapes, code in ((own, "not_finite"), (geom, "out_of_range")):
+        coordinates, which = shapely.get_coordinates(shapes, return_index=True)
+        broken = which[~np.isfinite(coordinates).all(axis=1)]
+        for index in np.unique(broken):
+            if rows.good[index]:
+                rows.refuse(int(index), code, _range_message(code, system), value=_first(own[index]))
+    bounds = shapely.bounds(geom)
+    outside = usable & rows.good & ~(np.abs(bounds) <= np.array([180.0, 90.0, 180.0, 90.0])).all(axis=1)
+    for index in np.flatnonzero(outside):
+        west, south, east, north = bounds[index]
+        if system.is_degrees and max(abs(west), abs(east)) <= 90 and max(abs(south), abs(north)) <= 180:
+            message = "latitude is beyond 90: longitude and latitude look swapped; longitude comes first"
+            rows.refuse(int(index), "swapped_axes", message, value=_first(own[index]))
+        else:
+            message = _range_message("out_of_range", system)
+            rows.refuse(int(index), "out_of_range", message, value=_first(own[index]))
+
+
+def _range_message(code: str, system: System) -> str:
+    if code == "not_finite":
+        return "a coordinate is NaN or infinite"
+    if system.is_degrees:
+        return (
+            "longitude must lie in -180..180 and latitude in -90..90;"
+            " for metres name the reference system, for example --crs EPSG:4547"
+        )
+    return f"lies outside of what {system.name} covers; is --crs right?"
+
+
+def _first(shape: shapely.Geometry) -> str:
+    x, y = shapely.get_coordinates(shape)[0]
+    return f"{x:.9g}, {y:.9g}"
