@@ -1,0 +1,149 @@
+"""What changed, told to whoever watches: one listener and one notifier per process.
+
+Intake writes a row into `change_log` and never notifies in its own transaction, which would serialise commits.
+The notifier tells everybody once at most every 50 ms; the listener reads what is new. Numbers of rows commit out
+of order, so what is new is bounded by transactions still running, not by the largest number seen.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+
+from gridmap.db import Database
+
+CHANNEL = "gridmap"
+PAUSE_S = 0.05
+_log = logging.getLogger(__name__)
+
+_NEW = """
+SELECT id, topic, event, edition, paths::text[], pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+FROM change_log WHERE transaction >= %s::text::xid8 ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of the log."""
+
+    id: int
+    topic: str
+    event: int | None
+    edition: int | None
+    paths: tuple[str, ...]
+
+
+class Live:
+    """Threads that listen and notify, from `start` to `stop`.
+
+    Args:
+        database: whose changes are followed.
+        on_topic: called with `edition`, `households`, `roster`, `accounts` when that changed anywhere, and with
+            `everything` after the connection was lost and found again.
+        on_changes: called with new rows of the log, each exactly once per process.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        on_topic: Callable[[str], None],
+        on_changes: Callable[[list[Change]], None],
+    ) -> None:
+        self._database = database
+        self._on_topic, self._on_changes = on_topic, on_changes
+        self._dirty, self._stopping = threading.Event(), threading.Event()
+        self._threads = [
+            threading.Thread(target=self._listen_on, name="gridmap-listener", daemon=True),
+            threading.Thread(target=self._notify_on, name="gridmap-notifier", daemon=True),
+        ]
+        self._low = "0"
+        self._delivered: set[int] = set()
+        self.connected = False
+
+    def start(self) -> None:
+        """Begins to listen; what happened before is not told."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends both threads."""
+        self._stopping.set()
+        self._dirty.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def changed(self) -> None:
+        """Says that this process committed something; costs nothing to the caller."""
+        self._dirty.set()
+
+    def _notify_on(self) -> None:
+        while not self._stopping.is_set():
+            self._dirty.wait()
+            self._dirty.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                connection = self._database.engine.raw_connection()
+                try:
+                    connection.cursor().execute(f"NOTIFY {CHANNEL}, 'log'")
+                    connection.commit()
+                finally:
+                    connection.close()
+            except Exception:  # noqa: BLE001  # the server is away: what is unsaid is read after reconnecting
+                _log.warning("could not notify; listeners catch up when the database is back")
+                self._stopping.wait(1)
+            self._stopping.wait(PAUSE_S)
+
+    def _listen_on(self) -> None:
+        lost = False
+        while not self._stopping.is_set():
+            try:
+                with psycopg.connect(self._database.url, autocommit=True) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self._begin(connection)
+                    self.connected = True
+                    if lost:
+                        self._on_topic("everything")
+                    self._follow(connection)
+            except psycopg.Error:
+                self.connected = False
+                if not self._stopping.is_set():
+                    lost = True
+                    _log.warning("listener lost the database; trying again")
+                    self._stopping.wait(1)
+
+    def _begin(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        if self._low == "0":
+            row = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
+            self._low = str(row[0]) if row else "0"
+        else:
+            self._read(connection)
+
+    def _follow(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        while not self._stopping.is_set():
+            topics = {note.payload for note in connection.notifies(timeout=0.5, stop_after=1)}
+            if topics:
+                time.sleep(PAUSE_S / 5)  # those who committed together are read together
+                topics |= {note.payload for note in connection.notifies(timeout=0)}
+            for topic in sorted(topics - {"log"}):
+                with contextlib.suppress(Exception):
+                    self._on_topic(topic)
+            if topics:
+                self._read(connection)
+
+    def _read(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        rows = connection.execute(_NEW, (self._low,)).fetchall()
+        fresh = [
+            Change(int(row[0]), str(row[1]), row[2], row[3], tuple(row[4]))  # type: ignore[call-overload,arg-type]  # psycopg gives plain objects
+            for row in rows
+            if row[0] not in self._delivered
+        ]
+        if rows:
+            self._low = str(rows[0][5])
+            self._delivered = {int(row[0]) for row in rows}  # type: ignore[call-overload]  # the same
+        if fresh:
+            self._on_changes(fresh)
