@@ -200,7 +200,8 @@ WITH done AS (
 _END_SHIFTS = """
 WITH done AS (
     UPDATE shift s SET valid_to = :today FROM worker w, worker_in i
-    WHERE s.worker = w.id AND w.code = i.code AND i.with_shifts AND (s.valid_to IS NULL OR s.valid_to > :today)
+    WHERE s.worker = w.id AND w.code = i.code AND i.with_shifts
+        AND (s.valid_to IS NULL OR s.valid_to > :today)
         AND NOT EXISTS (SELECT FROM duty_in d WHERE d.code = i.code
             AND (d.weekday, d.starts_at, d.ends_at) = (s.weekday, s.starts_at, s.ends_at)) RETURNING w.code
 ) INSERT INTO touched_in SELECT code, false FROM done
