@@ -14,17 +14,16 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
-from psycopg import sql
 
 from gridmap.cluster import process, upgrade
 from gridmap.cluster.config import write_config
-from gridmap.cluster.creation import EXTENSIONS, create, set_passwords, single_user
+from gridmap.cluster.creation import create, furnish, may_sign_in, set_admin_password
 from gridmap.cluster.home import (
     ADMIN,
     DATABASE,
@@ -92,16 +91,11 @@ class Cluster:
         """
         with lock(self.home):
             place = settle(self.home)
-            words, are_new = passwords(self.home)
-            # New passwords for an old database: the old ones were lost. Who may write the home may set them.
-            is_stale = are_new and place.data.exists()
-            if is_stale or not _answers(place):
+            words = passwords(self.home)
+            if not _answers(place):
                 process.halt(place)
-                programs = self._prepare(place, words)
-                if is_stale:
-                    single_user(place, programs, place.data, "postgres", set_passwords(words))
-                self._launch(place, programs)
-            self._refresh(place)
+                self._launch(place, self._prepare(place, words))
+            self._furnish(place, words)
             return self._url(place, ROLE, DATABASE)
 
     def stop(self) -> None:
@@ -186,7 +180,7 @@ class Cluster:
         # The port is said, as a PGPORT in the environment would lead elsewhere.
         return f"postgresql://{role}:{words.get(role, '')}@/{quote(database)}?host={host}&port=5432"
 
-    def _prepare(self, place: Place, words: dict[str, str]) -> Programs:
+    def _prepare(self, place: Place, words: Mapping[str, str]) -> Programs:
         """Brings the data folder into a state that the returned programs can start."""
         upgrade.settle_swap(place)
         version = data_version(place)
@@ -214,23 +208,23 @@ class Cluster:
         if done.returncode != 0:
             raise explain(place, "did not start", done.stdout + done.stderr)
 
-    def _refresh(self, place: Place) -> None:
-        """Adds extensions that a newer release needs, follows a newer PostGIS, ends an upgrade."""
+    def _furnish(self, place: Place, words: Mapping[str, str]) -> None:
+        def url_of(role: str, database: str) -> str:
+            return self._url(place, role, database)
+
         try:
-            with psycopg.connect(self.admin_url(), autocommit=True) as connection:
-                wanted = connection.execute(
-                    "SELECT a.name, e.extversion IS NULL FROM pg_available_extensions a"
-                    " LEFT JOIN pg_extension e ON e.extname = a.name WHERE a.name = ANY(%s)"
-                    " AND e.extversion IS DISTINCT FROM a.default_version",
-                    [list(EXTENSIONS)],
-                ).fetchall()
-                for name, is_missing in wanted:
-                    step = "CREATE EXTENSION {}" if is_missing else "ALTER EXTENSION {} UPDATE"
-                    connection.execute(sql.SQL(step).format(sql.Identifier(name)))
-                if upgrade.drop_old(place):
+            if not may_sign_in(url_of(ADMIN, "postgres")):
+                # The passwords were lost and generated anew. Who may write the home may set them.
+                process.halt(place)
+                programs = self._prepare(place, words)
+                set_admin_password(place, programs, place.data, words[ADMIN])
+                self._launch(place, programs)
+            furnish(url_of, words[ROLE])
+            if upgrade.drop_old(place):
+                with psycopg.connect(url_of(ADMIN, DATABASE), autocommit=True) as connection:
                     connection.execute("ANALYZE")  # pg_upgrade does not carry the planner's figures over
-        except psycopg.OperationalError as error:
-            raise Unavailable(f"The private database does not answer: {error}") from error
+        except psycopg.Error as error:
+            raise Unavailable(f"The private database does not answer as it should: {error}") from error
 
 
 def _answers(place: Place) -> bool:

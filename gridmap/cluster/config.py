@@ -51,7 +51,7 @@ def memory_bytes() -> int:
 def _connections(place: Place, socket: Path) -> dict[str, str]:
     return {
         "listen_addresses": "",
-        "unix_socket_directories": f'"{socket}"',
+        "unix_socket_directories": str(socket),  # a plain path, see `socket_folder`
         "unix_socket_permissions": "0700",
         "port": "5432",  # a private folder, so no other server competes for the name of the socket
         "hba_file": str(place.base / "pg_hba.conf"),

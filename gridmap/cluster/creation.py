@@ -3,8 +3,11 @@
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import psycopg
+from psycopg import sql
 
 from gridmap.cluster.home import ADMIN, DATABASE, ROLE, Place, sync_folder
 from gridmap.cluster.programs import Programs
@@ -19,15 +22,7 @@ def create(place: Place, programs: Programs, words: Mapping[str, str]) -> None:
         shutil.rmtree(left, ignore_errors=True)
     fresh = place.server / f"data.new-{secrets.token_hex(4)}"
     initdb(place, programs, fresh)
-    roles = (
-        f"CREATE ROLE {ROLE} LOGIN",
-        *set_passwords(words),
-        f"CREATE DATABASE {DATABASE} OWNER {ROLE}",
-        f"REVOKE CONNECT, TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC",
-        "REVOKE CONNECT, TEMPORARY ON DATABASE postgres FROM PUBLIC",
-    )
-    single_user(place, programs, fresh, "postgres", roles)
-    single_user(place, programs, fresh, DATABASE, tuple(f"CREATE EXTENSION {name}" for name in EXTENSIONS))
+    set_admin_password(place, programs, fresh, words[ADMIN])
     done = place.account.run(
         [programs.path("initdb"), "--sync-only", f"--pgdata={fresh.name}"], folder=place.server
     )
@@ -35,6 +30,69 @@ def create(place: Place, programs: Programs, words: Mapping[str, str]) -> None:
         raise explain(place, "could not be made", done.stdout + done.stderr)
     fresh.rename(place.data)
     sync_folder(place.server)
+
+
+def furnish(url_of: Callable[[str, str], str], password: str) -> None:
+    """Brings the running cluster's roles, database and extensions to what this release needs.
+
+    Each step stands alone and is left out where it was done, so a start that was killed is completed by
+    the next one. Nothing of this is done without a server: what a single-user server creates counts as
+    PostgreSQL's own (its object ids are below 16384), and pg_dump and pg_upgrade leave it out.
+
+    Args:
+        url_of: URL for a role and a database.
+        password: of the service's role.
+    """
+    with psycopg.connect(url_of(ADMIN, "postgres"), autocommit=True) as connection:
+        known = connection.execute(
+            "SELECT to_regrole(%s) IS NOT NULL, count(*) = 2, bool_or(has_database_privilege('public', oid, 'CONNECT'))"
+            " FROM pg_database WHERE datname IN (%s, 'postgres')",
+            [ROLE, DATABASE],
+        ).fetchone()
+        has_role, has_database, is_open = known or (False, False, True)
+        if not has_role or (has_database and not may_sign_in(url_of(ROLE, DATABASE))):
+            # Hashed here: a statement may be logged, and must not hold the password then.
+            word = connection.pgconn.encrypt_password(password.encode(), ROLE.encode(), b"scram-sha-256")
+            verb = "ALTER" if has_role else "CREATE"
+            connection.execute(
+                sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(word.decode())
+                )
+            )
+        if not has_database:
+            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
+        if is_open or not has_database:
+            connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {DATABASE}, postgres FROM PUBLIC")
+    refresh_extensions(url_of(ADMIN, DATABASE))
+
+
+def may_sign_in(url: str) -> bool:
+    """Whether the server takes the URL's password.
+
+    Raises:
+        psycopg.OperationalError: any other reason for not connecting.
+    """
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError as error:
+        if "password authentication failed" in str(error):
+            return False
+        raise
+    return True
+
+
+def refresh_extensions(admin_url: str) -> None:
+    """Adds extensions that this release needs and follows a newer library (PostGIS 3.3 to 3.5, say)."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        wanted = connection.execute(
+            "SELECT a.name, e.extversion IS NULL FROM pg_available_extensions a"
+            " LEFT JOIN pg_extension e ON e.extname = a.name WHERE a.name = ANY(%s)"
+            " AND e.extversion IS DISTINCT FROM a.default_version",
+            [list(EXTENSIONS)],
+        ).fetchall()
+        for name, is_missing in wanted:
+            step = "CREATE EXTENSION {}" if is_missing else "ALTER EXTENSION {} UPDATE"
+            connection.execute(sql.SQL(step).format(sql.Identifier(name)))
 
 
 def initdb(place: Place, programs: Programs, data: Path) -> None:
@@ -52,20 +110,22 @@ def initdb(place: Place, programs: Programs, data: Path) -> None:
         raise explain(place, "could not be made", done.stdout + done.stderr)
 
 
-def set_passwords(words: Mapping[str, str]) -> tuple[str, ...]:
-    """Statements that give each role of `words` its password."""
+def set_admin_password(place: Place, programs: Programs, data: Path, word: str) -> None:
+    """Gives the superuser its password while nobody can connect."""
     # token_urlsafe holds no quotes; no value of anybody else comes here.
-    return tuple(f"ALTER ROLE {role} PASSWORD '{word}'" for role, word in words.items())
+    single_user(place, programs, data, f"ALTER ROLE {ADMIN} PASSWORD '{word}'")
 
 
-def single_user(place: Place, programs: Programs, data: Path, database: str, steps: tuple[str, ...]) -> None:
-    """Runs statements as superuser without a server: nobody else can connect, and it ends with its input."""
+def single_user(place: Place, programs: Programs, data: Path, step: str = "") -> None:
+    """Runs a statement as superuser without a server; without a statement it only recovers.
+
+    It must not create anything, see `furnish`.
+    """
     argv = [programs.path("postgres"), "--single", "-j", "-D", data.name]
     # A folder that is being made is synchronised as a whole at its end.
     argv += ["-c", f"fsync={'on' if data == place.data else 'off'}"]
     argv += ["-c", "password_encryption=scram-sha-256"]
-    feed = "".join(f"{step};\n\n" for step in steps)
-    done = place.account.run([*argv, database], folder=place.server, feed=feed)
-    # A failed statement does not end it, and PostGIS' script catches errors, so exit_on_error is no way.
+    feed = f"{step};\n\n" if step else ""
+    done = place.account.run([*argv, "postgres"], folder=place.server, feed=feed)
     if done.returncode != 0 or re.search(r"\b(?:ERROR|FATAL|PANIC):", done.stderr):
         raise explain(place, "could not be made", done.stdout + done.stderr)

@@ -195,7 +195,7 @@ def socket_folder(place: Place) -> Path:
     remembers it. Call under the lock.
     """
     folder = last_socket_folder(place)
-    if folder == place.server / "run":
+    if folder == place.server / "run" and _fits(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
     elif not _is_private(folder, place.account):
         folder = Path(tempfile.mkdtemp(prefix="gridmap-", dir=_short_parent(place.account)))
@@ -215,15 +215,14 @@ def last_socket_folder(place: Place) -> Path:
     return Path(record.get("socket") or near)
 
 
-def passwords(home: Path) -> tuple[dict[str, str], bool]:
-    """Passwords of the roles, and whether they were generated just now. Call under the lock."""
-    path = home / "cluster-passwords.json"
-    known = _read(path)
-    if known is not None and {ROLE, ADMIN} <= known.keys():
-        return {str(role): str(password) for role, password in known.items()}, False
+def passwords(home: Path) -> dict[str, str]:
+    """Passwords of the roles, generated where there are none. Call under the lock."""
+    known = known_passwords(home)
+    if known.keys() >= {ROLE, ADMIN}:
+        return known
     fresh = {role: secrets.token_urlsafe(32) for role in (ROLE, ADMIN)}
-    write_privately(path, json.dumps(fresh))
-    return fresh, True
+    write_privately(home / "cluster-passwords.json", json.dumps(fresh))
+    return fresh
 
 
 def known_passwords(home: Path) -> dict[str, str]:

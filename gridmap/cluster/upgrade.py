@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gridmap.cluster.config import HBA
-from gridmap.cluster.creation import initdb, set_passwords, single_user
+from gridmap.cluster.creation import initdb, set_admin_password, single_user
 from gridmap.cluster.home import ADMIN, Place, data_version, socket_folder, sync_folder, write_privately
 from gridmap.cluster.programs import Programs, find_programs
 from gridmap.cluster.trouble import explain, require_space
@@ -57,10 +57,10 @@ def upgrade_cluster(place: Place, *, old: Programs, new: Programs, words: Mappin
     for left in place.server.glob("data.up-*"):
         shutil.rmtree(left, ignore_errors=True)
     require_space(place.server, _size(place.data))
-    single_user(place, old, place.data, "postgres", ())  # after a crash: recovers and shuts down in order
+    single_user(place, old, place.data)  # after a crash: recovers and shuts down in order
     fresh = place.server / f"data.up-{secrets.token_hex(4)}"
     initdb(place, new, fresh)
-    single_user(place, new, fresh, "postgres", set_passwords({ADMIN: words[ADMIN]}))
+    set_admin_password(place, new, fresh, words[ADMIN])
     write_privately(place.base / "pg_hba.conf", HBA, 0o644)
     argv = [f"--old-bindir={old.folder}", f"--new-bindir={new.folder}", "--old-datadir=data"]
     argv += [f"--new-datadir={fresh.name}", f"--username={ADMIN}", f"--socketdir={socket_folder(place)}"]
