@@ -1,0 +1,340 @@
+"""Whose place is it: the owner of any place, the same whichever way it is asked.
+
+The rule (docs/adr/0007): a dedicated grid before a micro-grid before a comprehensive grid. Within a kind the
+grid that holds the place in its interior, the smallest code where several do; else the smallest code among
+those whose border holds it. Where no grid does, the nearest grid of the same village within the tolerance, in
+true metres; else the jurisdiction. Inside and border are those of GEOS on the polygons as they are stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+
+from gridmap.errors import InvalidInput
+from gridmap.index_frame import read_frame
+from gridmap.index_layer import Layer
+from gridmap.index_nearest import NearestGrid, nearest_point
+
+__all__ = ["KINDS", "METHODS", "Answer", "AreaIndex", "GridIndex", "Place", "Places"]
+
+METHODS = ("inside", "border", "nearest", "jurisdiction", "stated", "none")
+INSIDE, BORDER, NEAREST, JURISDICTION, STATED, NONE = range(6)
+
+NESTING = ("province", "city", "county", "town", "village", "comprehensive", "micro")
+GRIDS = ("dedicated", "micro", "comprehensive")  # in the order in which they win
+OVERLAYS = ("precinct", "court", "procuratorate", "justice", "section")
+KINDS = (*NESTING[:5], *OVERLAYS, "comprehensive", "micro", "dedicated")
+
+Rows = NDArray[np.int32]
+Floats = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+
+_METHOD_NAMES = np.array(METHODS, dtype=object)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Owners of many places.
+
+    Attributes:
+        position: row of the owner in the frame that the index was built from, int32; -1 where there is none.
+        method_code: place of the method in `METHODS`, uint8.
+        distance_m: 0 inside and on a border, metres for the nearest, NaN where there is no owner; float64.
+    """
+
+    position: Rows
+    method_code: Codes
+    distance_m: Floats
+
+    @cached_property
+    def method(self) -> NDArray[np.object_]:
+        """`inside`, `border`, `nearest` or `none`, an object array of shared strings, made when asked for."""
+        names: NDArray[np.object_] = _METHOD_NAMES[self.method_code]
+        return names
+
+    def counts(self) -> dict[str, int]:
+        """How many places were found by each method, in the order of `METHODS`."""
+        return _counts(self.method_code)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Owners and all areas of many places; rows are those given to `AreaIndex.from_arrays`, -1 for none.
+
+    Attributes:
+        owner: the grid whose the place is, int32.
+        method_code: place of the method in `METHODS`, uint8.
+        distance_m: 0 inside and on a border, metres for the nearest, NaN without an owner; float64.
+        leaf: finest area of the nesting hierarchy that holds the place, int32.
+        holds: for every kind the area that holds the place, int32.
+    """
+
+    owner: Rows
+    method_code: Codes
+    distance_m: Floats
+    leaf: Rows
+    holds: dict[str, Rows]
+
+    @cached_property
+    def method(self) -> NDArray[np.object_]:
+        """The words of `METHODS`, an object array of shared strings, made when asked for."""
+        names: NDArray[np.object_] = _METHOD_NAMES[self.method_code]
+        return names
+
+    def counts(self) -> dict[str, int]:
+        """How many places were found by each method, in the order of `METHODS`."""
+        return _counts(self.method_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Owner and all areas of one place; fields as in `Places`."""
+
+    owner: int
+    method: str
+    distance_m: float
+    leaf: int
+    holds: dict[str, int]
+
+
+def _counts(codes: Codes) -> dict[str, int]:
+    return dict(zip(METHODS, np.bincount(codes, minlength=len(METHODS)).tolist(), strict=True))
+
+
+def _checked(lon: ArrayLike, lat: ArrayLike, tolerance_m: float) -> tuple[Floats, Floats]:
+    x, y = np.ascontiguousarray(lon, dtype=np.float64), np.ascontiguousarray(lat, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise InvalidInput(
+            f"longitudes and latitudes are 1-d arrays of the same length, not {x.shape} and {y.shape}",
+            code="bad_shape",
+        )
+    if not 0.0 <= tolerance_m < float("inf"):
+        raise InvalidInput(f"tolerance_m={tolerance_m!r}: a number from 0 on is needed", code="bad_tolerance")
+    return x, y
+
+
+class AreaIndex:
+    """All areas of one edition in memory; immutable, safe to ask from many threads."""
+
+    def __init__(self, geoms: Any, codes: Sequence[str], kinds: Sequence[str], paths: Sequence[str]) -> None:
+        self._geoms = geoms
+        kind_of = np.asarray(kinds, dtype=object)
+        rank = np.empty(len(geoms), dtype=np.int64)
+        rank[sorted(range(len(geoms)), key=codes.__getitem__)] = np.arange(len(geoms))
+        self._layers: dict[str, Layer] = {}
+        self._rows: dict[str, Rows] = {}
+        for kind in KINDS:
+            members = np.flatnonzero(kind_of == kind)
+            rows = members[np.argsort(rank[members])].astype(np.int32)
+            if len(rows):
+                self._rows[kind] = rows
+                self._layers[kind] = Layer(geoms[rows], rows)
+        self._kind_of, self._rank, self._paths, self._codes = kind_of, rank, paths, codes
+        self._lock = Lock()
+        self._nearest_grid: NearestGrid | None = None
+
+    @classmethod
+    def from_arrays(
+        cls, geoms: Any, codes: Sequence[str], kinds: Sequence[str], paths: Sequence[str]
+    ) -> "AreaIndex":
+        """Index of areas given as parallel sequences.
+
+        Args:
+            geoms: shapely polygons and multipolygons, EPSG:4326; None and empty ones hold nothing.
+            codes: unique codes.
+            kinds: members of `KINDS`.
+            paths: codes from the largest area down to this one, joined by dots.
+
+        Raises:
+            InvalidInput: `bad_shape`, `bad_kind`, `duplicate_code`; findings name the rows.
+        """
+        polygons = np.empty(len(geoms), dtype=object)
+        polygons[:] = geoms
+        texts = [str(code) for code in codes]
+        if not len(polygons) == len(texts) == len(kinds) == len(paths):
+            raise InvalidInput("geometries, codes, kinds and paths differ in number", code="bad_shape")
+        for row, kind in enumerate(kinds):
+            if kind not in KINDS:
+                finding = {"row": row, "field": "kind", "message": f"{kind!r} is no kind of area"}
+                raise InvalidInput(
+                    f"row {row}: {kind!r} is no kind of area; one of {', '.join(KINDS)}",
+                    code="bad_kind",
+                    findings=[finding],
+                )
+        if len(set(texts)) < len(texts):
+            raise InvalidInput("codes of areas are not unique", code="duplicate_code")
+        return cls(polygons, texts, [str(kind) for kind in kinds], [str(path) for path in paths])
+
+    def locate(self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0) -> Places:
+        """Owner and areas of many places.
+
+        Args:
+            lon: longitudes, WGS-84 degrees, 1-d.
+            lat: latitudes.
+            tolerance_m: how far a place may lie from the nearest grid and still be its.
+
+        Returns:
+            Arrays of the same length. NaN and infinite coordinates are nobody's (`none`).
+
+        Raises:
+            InvalidInput: `bad_shape`, `bad_tolerance`.
+        """
+        x, y = _checked(lon, lat, tolerance_m)
+        nothing = np.full(len(x), -1, dtype=np.int32)
+        nothing.flags.writeable = False  # shared by all kinds that this edition lacks
+        holds, borders = dict.fromkeys(KINDS, nothing), {}
+        for kind, layer in self._layers.items():
+            holds[kind], borders[kind] = layer.locate(x, y)
+        owner, method = nothing.copy(), np.full(len(x), NONE, dtype=np.uint8)
+        for kind in GRIDS:
+            if kind in self._layers:
+                take = (owner < 0) & (holds[kind] >= 0)
+                owner[take] = holds[kind][take]
+                method[take] = borders[kind][take]  # False and True are INSIDE and BORDER
+        distance = np.where(owner >= 0, 0.0, np.nan)
+        leaf = nothing.copy()
+        for kind in reversed(NESTING):
+            leaf = np.where(leaf < 0, holds[kind], leaf)
+        self._fill_gaps(x, y, tolerance_m, (owner, method, distance, holds["village"]))
+        in_area = (method == NONE) & np.logical_or.reduce([holds[kind] >= 0 for kind in NESTING[:5]])
+        method[in_area] = JURISDICTION
+        return Places(owner, method, distance, leaf, holds)
+
+    def _fill_gaps(
+        self, x: Floats, y: Floats, tolerance_m: float, answer: tuple[Rows, Codes, Floats, Rows]
+    ) -> None:
+        """Gives places in gaps to the nearest grid of their village."""
+        owner, method, distance, village = answer
+        missing = (owner < 0) & np.isfinite(x) & np.isfinite(y)
+        wanted = None
+        if "village" in self._layers:
+            missing &= village >= 0  # without a village there is no grid of the same one
+            wanted = village
+        gap = np.flatnonzero(missing)
+        if len(gap) and tolerance_m > 0.0:
+            group = None if wanted is None else wanted[gap].astype(np.int64)
+            found, metres = self._nearest().find(x[gap], y[gap], tolerance_m, group)
+            hit = found >= 0
+            owner[gap[hit]] = self._grid_rows[found[hit]]
+            method[gap[hit]] = NEAREST
+            distance[gap[hit]] = metres[hit]
+
+    @cached_property
+    def _grid_rows(self) -> Rows:
+        rows = [self._rows[kind] for kind in GRIDS if kind in self._rows]
+        return np.concatenate([np.zeros(0, dtype=np.int32), *rows]).astype(np.int32)
+
+    def _nearest(self) -> NearestGrid:
+        with self._lock:
+            if self._nearest_grid is None:
+                # positions run through the kinds as they win, then through the codes: that is the order
+                order = np.arange(len(self._grid_rows))
+                group = self._village_of_grids() if "village" in self._layers else None
+                self._nearest_grid = NearestGrid(self._geoms[self._grid_rows], order, group)
+            return self._nearest_grid
+
+    def _village_of_grids(self) -> NDArray[np.int64]:
+        """Row of the village on each grid's path, -1 where there is none."""
+        village = {self._codes[row]: int(row) for row in self._rows["village"]}
+        return np.array(
+            [
+                next(
+                    (village[label] for label in reversed(self._paths[row].split(".")) if label in village),
+                    -1,
+                )
+                for row in self._grid_rows
+            ],
+            dtype=np.int64,
+        )
+
+    def locate_one(self, lon: float, lat: float, tolerance_m: float = 50.0) -> Place:
+        """Owner and areas of one place; the same answer as `locate`.
+
+        Raises:
+            InvalidInput: `bad_tolerance`.
+        """
+        places = self.locate([lon], [lat], tolerance_m)
+        return Place(
+            int(places.owner[0]),
+            METHODS[places.method_code[0]],
+            float(places.distance_m[0]),
+            int(places.leaf[0]),
+            {kind: int(rows[0]) for kind, rows in places.holds.items()},
+        )
+
+    def nearest_border(self, lon: float, lat: float, row: int) -> tuple[float, int]:
+        """How far a place is from the border of an area, and who is its neighbour there.
+
+        Args:
+            lon: longitude, WGS-84 degrees.
+            lat: latitude.
+            row: an area.
+
+        Returns:
+            Metres to the nearest point of its border, and the row of the area of the same kind that also has
+            this point (the smallest code where several have it), -1 where nobody is across.
+        """
+        border_lon, border_lat, metres = nearest_point(self._geoms[row], lon, lat)
+        rows = self._rows[str(self._kind_of[row])]
+        reach = shapely.box(border_lon - 1e-8, border_lat - 1e-8, border_lon + 1e-8, border_lat + 1e-8)
+        for other in rows[np.sort(self._layers[str(self._kind_of[row])].near(reach))].tolist():
+            if other != row and _touches(self._geoms[other], border_lon, border_lat):
+                return metres, other
+        return metres, -1
+
+
+def _touches(geom: Any, lon: float, lat: float) -> bool:
+    """Whether a polygon has a point, to a tenth of a millimetre: a computed point of a border is rarely on it."""
+    return bool(shapely.intersects_xy(geom, lon, lat)) or nearest_point(geom, lon, lat)[2] < 1e-4
+
+
+class GridIndex:
+    """Grids from a file or a frame, without a database."""
+
+    def __init__(self, index: AreaIndex, of_row: Rows) -> None:
+        self._index = index
+        self._of_row = of_row
+
+    @classmethod
+    def from_frame(cls, grids: Any, code: str = "code") -> "GridIndex":
+        """Index of the rows of a geopandas frame.
+
+        Args:
+            grids: polygons in any reference system; they are converted to WGS-84, in which they are then
+                asked (a frame without one is taken as WGS-84). Where a column `kind` exists, dedicated grids
+                win over micro over comprehensive ones, rows of `village` say which village a place is in, and
+                other kinds own nothing; where no row is of a grid kind, all rows are grids of one kind.
+                Columns `path` or `parent` say which village a grid belongs to.
+            code: the column with the unique codes.
+
+        Raises:
+            InvalidInput: `missing_column`, `no_areas`, `empty_code`, `duplicate_code`, `empty_geometry`,
+                `not_a_polygon`, `bad_coordinates`; findings name the rows.
+        """
+        geoms, codes, kinds, paths, rows = read_frame(grids, code)
+        return cls(AreaIndex.from_arrays(geoms, codes, kinds, paths), rows)
+
+    def locate(self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0) -> Answer:
+        """Owner of many places.
+
+        Args:
+            lon: longitudes, WGS-84 degrees, 1-d.
+            lat: latitudes.
+            tolerance_m: how far a place may lie from the nearest grid and still be its.
+
+        Returns:
+            Arrays of the same length. NaN and infinite coordinates are nobody's (`none`).
+
+        Raises:
+            InvalidInput: `bad_shape`, `bad_tolerance`.
+        """
+        places = self._index.locate(lon, lat, tolerance_m)
+        method = places.method_code
+        method[method == JURISDICTION] = NONE
+        return Answer(np.where(places.owner >= 0, self._of_row[places.owner], -1), method, places.distance_m)
