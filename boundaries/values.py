@@ -91,6 +91,10 @@ class Rows:
                 self.refuse(place, refused.code, refused.message, field=field, value=value)
         return values
 
+    def each(self, field: str, read: Callable[[Any], Any]) -> list[Any] | None:
+        """Whatever `read` makes of a value; empty cells are None."""
+        return self._each(field, read, _nothing)
+
     def codes(self, field: str, *, required: bool = True) -> list[str | None] | None:
         """Codes: letters, digits and underscores; whole numbers become their digits."""
         return self._each(field, read_code, None if required else _nothing)

@@ -1,0 +1,209 @@
+"""Files of areas on their way in: codes, names, parents, and polygons that must be valid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boundaries import repair, topology
+from boundaries.fields import map_fields, require
+from boundaries.findings import Finding
+from boundaries.job import Job, Summary
+from boundaries.places import Places, place
+from boundaries.read import open_source
+from boundaries.values import Refused, Rows, as_text, read_code
+from gridmap import snapshot as snapshots
+from gridmap.areas import AreaDraft, ImportResult, import_areas
+from gridmap.buildings import Stored
+from gridmap.db import Writer
+from gridmap.errors import InvalidInput
+from gridmap.snapshot import KINDS
+
+KIND_WORDS: Final[Mapping[str, str]] = {
+    "省": "province", "市": "city", "地级市": "city", "县": "county", "区": "county", "区县": "county",
+    "镇": "town", "乡": "town", "街道": "town", "乡镇": "town", "镇街": "town", "乡镇街道": "town",
+    "村": "village", "社区": "village", "村社区": "village", "村居": "village",
+    "派出所": "precinct", "派出所辖区": "precinct", "警务区": "precinct", "法院": "court", "法庭": "court",
+    "检察院": "procuratorate", "司法所": "justice", "片区": "section",
+    "综合网格": "comprehensive", "网格": "comprehensive", "微网格": "micro", "专属网格": "dedicated",
+}  # fmt: skip
+SETTINGS: Final = ("urban", "rural", "dedicated")
+SETTING_WORDS: Final[Mapping[str, str]] = {
+    "城市": "urban", "城镇": "urban", "城区": "urban", "农村": "rural", "乡村": "rural", "专属": "dedicated",
+}  # fmt: skip
+
+Register = Mapping[str, tuple[str, str | None]]
+
+
+def load_areas(session: Writer, job: Job) -> Summary:
+    """Reads areas, checks each, and makes an edition of them.
+
+    Args:
+        session: its owner commits or rolls back.
+        job: the file.
+    """
+    job.require("code", "kind")
+    job.require_place()
+    system = job.system()
+    register = _register(job)
+    drafts: list[AreaDraft] = []
+    for rows in job.rows():
+        names, parents = _names_and_parents(rows, register)
+        codes = rows.codes("code") or []
+        kinds = rows.choice("kind", KINDS, KIND_WORDS, code="unknown_kind") or []
+        settings = rows.choice("setting", SETTINGS, SETTING_WORDS, code="unknown_setting", required=False)
+        rows.whole("households", default=0)  # counted from buildings; a wrong one is still an error
+        places = place(rows, system, "area")
+        polygons = topology.as_multi(_valid(rows, job, places, codes))
+        drafts += [
+            AreaDraft(
+                kind=kinds[at] or "",
+                code=codes[at] or "",
+                name=names[at] or codes[at] or "",
+                setting=settings[at] if settings else None,
+                parent=parents[at],
+                geom=polygons[at],
+                row=int(rows.chunk.rows[at]),
+            )
+            for at in np.flatnonzero(rows.good).tolist()
+        ]
+    if register is not None:
+        drafts = _known_parents(session, job, drafts)
+    result = _import(session, job, drafts)
+    if result is not None:
+        job.summary.edition = result.edition
+        job.summary.add(Stored(result.created, result.changed, result.unchanged))
+        if result.events_moved or result.buildings_moved:
+            job.summary.notes.append(
+                f"{result.events_moved} events and {result.buildings_moved} buildings changed hands"
+            )
+    return job.done()
+
+
+def _valid(rows: Rows, job: Job, places: Places, codes: Sequence[str | None]) -> NDArray[np.object_]:
+    """Polygons of the chunk, the invalid ones refused or repaired."""
+    polygons = places.geom
+    flaws = topology.flaws(polygons)
+    if not flaws:
+        return polygons
+    broken = np.array(sorted(flaws))
+    if not job.options.repair:
+        for at, flaw in flaws.items():
+            message = f"{flaw.reason}; correct the polygon, or load with --repair"
+            rows.refuse(at, "invalid", message, value=codes[at], where=flaw.where)
+        return polygons
+    mended = repair.make_valid(polygons[broken])
+    for at, polygon, changed_m2 in zip(broken.tolist(), mended.polygons, mended.changed_m2, strict=True):
+        flaw = flaws[at]
+        if polygon is None:
+            rows.refuse(at, "invalid", f"{flaw.reason}; nothing of an area is left", where=flaw.where)
+            continue
+        polygons[at] = polygon
+        job.summary.repaired += 1
+        job.summary.repaired_m2 += float(changed_m2)
+        job.findings.add(
+            Finding(
+                "repaired",
+                f"{flaw.reason} repaired; its area changed by {changed_m2:.1f} m²",
+                severity="info",
+                file=job.file,
+                row=int(rows.chunk.rows[at]),
+                area=codes[at],
+                where=flaw.where,
+                measure=round(float(changed_m2), 3),
+                unit="m2",
+            )
+        )
+    return polygons
+
+
+def _register(job: Job) -> Register | None:
+    """Names and parents by code, from a table without polygons."""
+    path = job.options.names
+    if path is None:
+        return None
+    source = open_source(Path(path))
+    mapped = map_fields("areas", source.columns, {}, {}, file=source.path.name)
+    require(mapped, ("code", "name"), source.columns, file=source.path.name)
+    register: dict[str, tuple[str, str | None]] = {}
+    columns = [mapped.columns[name] for name in ("code", "name", "parent") if name in mapped]
+    for chunk in source.chunks(columns):
+        values = [chunk.columns[column] for column in columns]
+        for row, entry in zip(chunk.rows, zip(*values, strict=True), strict=True):
+            try:
+                code = read_code(entry[0]) if entry[0] is not None else ""
+            except Refused as refused:
+                raise InvalidInput(
+                    f"{source.path.name}, row {row}: {entry[0]!r}: {refused.message}", code=refused.code
+                ) from refused
+            if code and entry[1]:
+                parent = as_text(entry[2]) if len(entry) > 2 and entry[2] is not None else None
+                register[code] = (as_text(entry[1]), parent)
+    return register
+
+
+def _names_and_parents(rows: Rows, register: Register | None) -> tuple[list[str | None], list[str | None]]:
+    """Names and parents, where the file has none from the register."""
+    empty: list[str | None] = [None] * len(rows)
+    names = rows.texts("name", longest=200) or list(empty)
+    parents = rows.codes("parent", required=False) or list(empty)
+    if register is None:
+        return names, parents
+    for at, code in enumerate(rows.raw("code") or []):
+        entry = register.get(as_text(code)) if code is not None else None
+        if entry is not None:
+            names[at] = entry[0]
+            parents[at] = parents[at] or entry[1]
+    return names, parents
+
+
+def _known_parents(session: Writer, job: Job, drafts: Sequence[AreaDraft]) -> list[AreaDraft]:
+    """Leaves out parents that the register names and nobody has loaded; they are then found by place."""
+    if "parent" in job.mapped:
+        return list(drafts)
+    newest = snapshots.load(session)
+    known = {*newest.row, *(draft.code for draft in drafts)}
+    absent = {draft.parent for draft in drafts if draft.parent and draft.parent not in known}
+    if absent:
+        job.summary.notes.append(
+            f"{len(absent)} parents of the register are not loaded ({', '.join(sorted(absent)[:5])}, …):"
+            " these areas stand without"
+        )
+    return [
+        draft if draft.parent is None or draft.parent in known else replace(draft, parent=None)
+        for draft in drafts
+    ]
+
+
+def _import(session: Writer, job: Job, drafts: Sequence[AreaDraft]) -> ImportResult | None:
+    """Imports what can be taken; what is refused only now, against the database, becomes a finding."""
+    while drafts:
+        try:
+            return import_areas(
+                session, drafts, actor=job.options.actor, settings=job.options.settings, note=job.file
+            )
+        except InvalidInput as error:
+            rows = {int(each["row"]) for each in error.findings if each.get("row") is not None}
+            if not rows:
+                raise
+            for each in error.findings:
+                _refuse(job, each)
+            drafts = [draft for draft in drafts if draft.row not in rows]
+    return None
+
+
+def _refuse(job: Job, finding: Mapping[str, object]) -> None:
+    field = str(finding.get("field") or "code")
+    where = finding.get("where")
+    job.findings.refuse(
+        int(str(finding["row"])),
+        str(finding.get("code", "invalid")),
+        str(finding["message"]),
+        field=job.mapped.columns.get(field, field),
+        value=finding.get("value"),
+        where=(float(where[0]), float(where[1])) if isinstance(where, list) else None,
+        area=str(finding.get("value")),
+    )

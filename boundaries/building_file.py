@@ -1,0 +1,115 @@
+"""Files of buildings on their way in: a place or footprint, and a count of households, never names."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from boundaries import repair, topology
+from boundaries.findings import Finding
+from boundaries.job import Job, Summary
+from boundaries.places import Places, place
+from boundaries.suspicion import Suspicion, refuse_swapped
+from boundaries.values import Rows
+from gridmap.buildings import BuildingDrafts, BuildingLoad
+from gridmap.db import Writer
+from gridmap.snapshot import Snapshot
+
+DEFAULT_KIND = "residential"
+
+
+def load_buildings(session: Writer, job: Job, snapshot: Snapshot) -> Summary:
+    """Reads buildings in a stream, finds their areas, and takes them over.
+
+    Args:
+        session: its owner commits or rolls back.
+        job: the file.
+        snapshot: the edition in force.
+    """
+    job.require("code", "households")
+    job.require_place()
+    system = job.system()
+    load = BuildingLoad(session, snapshot)
+    suspicion = Suspicion(snapshot, system)
+    elsewhere = 0
+    for rows in job.rows():
+        codes = rows.codes("code") or []
+        names = rows.texts("name", longest=200) or [None] * len(rows)
+        kinds = rows.texts("kind", longest=64) or [None] * len(rows)
+        households = rows.whole("households")
+        places = place(rows, system, "building")
+        _mend(rows, job, places, codes)
+        suspicion.add(places)
+        good = np.flatnonzero(rows.good)
+        if not len(good):
+            continue
+        drafts = BuildingDrafts(
+            row=rows.chunk.rows[good],
+            code=[codes[at] or "" for at in good],
+            name=[names[at] or "" for at in good],
+            kind=[kinds[at] or DEFAULT_KIND for at in good],
+            households=_counts(households, good),
+            geom=places.geom[good],
+        )
+        held = load.add(drafts)
+        elsewhere += _outside(rows, load, snapshot, places, good[~held])
+    job.refuse_duplicates(load.duplicates())
+    _remarks(job, suspicion.message(), elsewhere)
+    job.summary.add(load.store(job.options.today))
+    return job.done()
+
+
+def _counts(households: NDArray[np.int64] | None, good: NDArray[np.intp]) -> NDArray[np.int64]:
+    return np.zeros(len(good), dtype=np.int64) if households is None else households[good]
+
+
+def _mend(rows: Rows, job: Job, places: Places, codes: Sequence[str | None]) -> None:
+    """Footprints that cross themselves are refused, or repaired where that was asked for."""
+    for at, flaw in topology.flaws(places.geom).items():
+        if not job.options.repair:
+            message = f"{flaw.reason}; correct the footprint, or load with --repair"
+            rows.refuse(at, "invalid", message, value=codes[at], where=flaw.where)
+            continue
+        mended = repair.make_valid(places.geom[[at]])
+        if mended.polygons[0] is None:
+            rows.refuse(at, "invalid", f"{flaw.reason}; nothing of a footprint is left", where=flaw.where)
+            continue
+        places.geom[at] = mended.polygons[0]
+        changed_m2 = float(mended.changed_m2[0])
+        job.summary.repaired += 1
+        job.summary.repaired_m2 += changed_m2
+        job.findings.add(
+            Finding(
+                "repaired",
+                f"{flaw.reason} repaired; its area changed by {changed_m2:.1f} m²",
+                severity="info",
+                file=job.file,
+                row=int(rows.chunk.rows[at]),
+                area=codes[at],
+                where=flaw.where,
+                measure=round(changed_m2, 3),
+                unit="m2",
+            )
+        )
+
+
+def _outside(
+    rows: Rows, load: BuildingLoad, snapshot: Snapshot, places: Places, outside: NDArray[np.intp]
+) -> int:
+    """Buildings that no area holds: refused where their axes look swapped; returns how many others."""
+    if not len(outside):
+        return 0
+    points = np.full(len(rows), None, dtype=object)
+    points[outside] = shapely.point_on_surface(places.geom[outside])
+    swapped = refuse_swapped(rows, snapshot, shapely.get_x(points), shapely.get_y(points), outside)
+    if swapped:
+        load.drop(swapped)
+    return len(outside) - len(swapped)
+
+
+def _remarks(job: Job, suspicion: str | None, elsewhere: int) -> None:
+    if elsewhere:
+        job.summary.notes.append(f"{elsewhere} buildings lie in no area")
+    if suspicion:
+        job.summary.notes.append(f"warning: {suspicion}")
