@@ -23,12 +23,13 @@ class Posts:
 
     county_centre: int
     town_centre: Ints
-    station_of_precinct: dict[int, int]  # row in Areas → row of the unit
+    station_by_path: dict[str, int]  # path of the precinct → row of the unit
     committee: Ints  # of a village
     leader: Ints  # of a comprehensive grid
     full_time: Ints  # of a micro-grid
     part_time: Ints
-    liaison: Ints  # of a village
+    liaison: Ints  # of a village, by day
+    night_liaison: Ints
     mediator: Ints
     police: Ints
 
@@ -62,18 +63,20 @@ def employ(layout: Layout, rng: np.random.Generator) -> tuple[People, Posts]:
     register = _Register()
     posts = _units(register, layout)
     leader, full_time, part_time = _grid_workers(register, layout, rng)
-    liaison, mediator, police = _village_workers(register, layout, posts)
+    liaison, night_liaison, mediator, police = _village_workers(register, layout, posts)
     _seconded(register, layout, posts)
-    people = _people(register, layout, rng)
+    people = _people(register, rng)
+    path = layout.areas.path
     return people, Posts(
         county_centre=posts.county_centre,
         town_centre=posts.town_centre,
-        station_of_precinct=posts.station_of_precinct,
+        station_by_path={str(path[row]): unit for row, unit in posts.station_of_precinct.items()},
         committee=posts.committee,
         leader=leader,
         full_time=full_time,
         part_time=part_time,
         liaison=liaison,
+        night_liaison=night_liaison,
         mediator=mediator,
         police=police,
     )
@@ -132,7 +135,7 @@ def _grid_workers(register: _Register, layout: Layout, rng: np.random.Generator)
     by_grid = np.argsort(layout.comprehensive_of_micro, kind="stable")
     starts = np.searchsorted(layout.comprehensive_of_micro[by_grid], np.arange(len(leader)))
     for grid in np.argsort(layout.comprehensive_row, kind="stable").tolist():
-        members = np.split(by_grid, starts[1:])[grid] if len(starts) < 2 else _members(by_grid, starts, grid)
+        members = _members(by_grid, starts, grid)
         members = members[np.argsort(layout.micro_row[members])]
         area = int(layout.comprehensive_row[grid])
         leader[grid] = register.worker("leader", 10, [area])
@@ -164,15 +167,17 @@ def _members(by_grid: Ints, starts: Ints, grid: int) -> Ints:
     return members
 
 
-def _village_workers(register: _Register, layout: Layout, units: _Units) -> tuple[Ints, Ints, Ints]:
+def _village_workers(
+    register: _Register, layout: Layout, units: _Units
+) -> tuple[Ints, Ints, Ints, Ints]:
     count = len(layout.village_row)
-    liaison, mediator, police = (np.full(count, -1, dtype=np.int64) for _ in range(3))
+    liaison, night_liaison, mediator, police = (np.full(count, -1, dtype=np.int64) for _ in range(4))
     for village in np.argsort(layout.village_row, kind="stable").tolist():
         area = [int(layout.village_row[village])]
         liaison[village] = register.worker("liaison", 12, area)
         register.duty(int(liaison[village]), WEEK, LONG_DAY)
-        night = register.worker("liaison", 12, area)
-        register.duty(night, WEEK, NIGHT)
+        night_liaison[village] = register.worker("liaison", 12, area)
+        register.duty(int(night_liaison[village]), WEEK, NIGHT)
         mediator[village] = register.worker("mediator", 10, area, int(units.committee[village]))
         register.duty(int(mediator[village]), TO_SATURDAY, DAY)
         station = units.station_of_precinct[int(units.precinct_of_village[village])]
@@ -182,7 +187,7 @@ def _village_workers(register: _Register, layout: Layout, units: _Units) -> tupl
             if hours == EARLY:
                 police[village] = officer
         register.duty(register.worker("counsel", 5, area), (village % 5 + 1,), DAY)
-    return liaison, mediator, police
+    return liaison, night_liaison, mediator, police
 
 
 def _seconded(register: _Register, layout: Layout, units: _Units) -> None:
@@ -199,7 +204,7 @@ def _seconded(register: _Register, layout: Layout, units: _Units) -> None:
             register.duty(register.worker("police", 20, [row], station), WEEK, hours)
 
 
-def _people(register: _Register, layout: Layout, rng: np.random.Generator) -> People:
+def _people(register: _Register, rng: np.random.Generator) -> People:
     def column(rows: list[tuple[int, ...]], number: int) -> Ints:
         return np.array([row[number] for row in rows], dtype=np.int64)
 
@@ -209,7 +214,6 @@ def _people(register: _Register, layout: Layout, rng: np.random.Generator) -> Pe
         return array
 
     count = len(register.workers)
-    _ = layout
     return People(
         unit_code=texts([unit[0] for unit in register.units]),
         unit_name=texts([unit[1] for unit in register.units]),

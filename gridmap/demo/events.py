@@ -1,0 +1,315 @@
+"""Two years of events: what happened becomes what was reported, whose it was, and what became of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import h3.api.basic_int as h3
+import numpy as np
+import orjson
+
+from gridmap import crs
+from gridmap.demo import lifecycle, places, rhythm, scenes
+from gridmap.demo.city import Areas, Buildings, Events, Floats, Ints, Objects, Size
+from gridmap.demo.coverage import Layout
+from gridmap.demo.people import People, Posts, on_duty, precinct_of_village
+from gridmap.demo.wording import ACCURACY_M, CATEGORIES, SOURCE_SHARES, SOURCES, TOPICS, URGENCIES
+from gridmap.events import STATES
+from gridmap.index import METHODS
+
+CELL_RESOLUTION = 12
+SYSTEMS = ("wgs84", "gcj02")
+WITHOUT_PLACE = 0.02
+UNCLAIMED_S = 20 * 3600  # so long an event that nobody's area holds may wait for a dispatcher
+
+
+def report(
+    size: Size,
+    layout: Layout,
+    homes: tuple[Buildings, Ints],
+    staff: tuple[People, Posts],
+    when: tuple[datetime, np.random.Generator],
+) -> Events:
+    """Everything that was reported up to now, in the order of reporting.
+
+    Args:
+        size: how many events.
+        layout: where they may be.
+        homes: the buildings, and the row of the street beside each micro-grid.
+        staff: who may get them.
+        when: now, and where chance comes from.
+    """
+    buildings, beside = homes
+    now, rng = when
+    happened = scenes.happen(size.events, layout, buildings, now, rng)
+    reported_at, source = _reports(happened, now, rng)
+    order = np.lexsort((np.arange(len(reported_at)), reported_at))
+    topic, micro = happened.topic[order], happened.micro[order]
+    reported_at, source = reported_at[order], source[order]
+    occurred_at = happened.occurred_at[order]
+    sent = _as_sent(happened.lon[order], happened.lat[order], source, rng)
+    count = len(topic)
+    without = (rng.random(count) < WITHOUT_PLACE) & (micro >= 0)
+    for column in ("x", "y", "lon", "lat", "accuracy_m"):
+        sent[column][without] = np.nan
+    sent["crs"][without] = -1
+    found = places.locate(layout.areas, sent["lon"], sent["lat"])
+    owner, leaf, method, held, paths = _placed(layout, found, micro, without, rng)
+    nobody = (method == METHODS.index("none")) & (reported_at > now.timestamp() - UNCLAIMED_S)
+    worker, unit, level = _assign(layout, staff, topic, reported_at, (owner, leaf, held, paths), nobody)
+    courses = lifecycle.run(urgency := _urgency(topic, rng), reported_at, nobody, now.timestamp(), rng)
+    why, reasons = _reasons(layout.areas, staff[0], (method, owner, leaf, found.distance_m), (worker, unit, level))
+    texts = np.array([len(each.texts) for each in TOPICS])[topic]
+    vocabulary: dict[str, tuple[str, ...]] = {
+        "source": SOURCES,
+        "category": CATEGORIES,
+        "subcategory": tuple(each.code for each in TOPICS),
+        "urgency": URGENCIES,
+        "crs": SYSTEMS,
+        "method": METHODS,
+        "status": STATES,
+        "paths": paths,
+        "why": reasons,
+    }
+    return Events(
+        vocabulary=vocabulary,
+        source=source,
+        external_id=_external_ids(source, reported_at),
+        category=np.array([CATEGORIES.index(each.category) for each in TOPICS])[topic],
+        subcategory=topic,
+        urgency=urgency,
+        occurred_at=occurred_at,
+        reported_at=reported_at,
+        lon=sent["lon"],
+        lat=sent["lat"],
+        x=sent["x"],
+        y=sent["y"],
+        crs=sent["crs"],
+        accuracy_m=sent["accuracy_m"],
+        method=method,
+        distance_m=found.distance_m,
+        owner=owner,
+        leaf=leaf,
+        paths=held,
+        cell=cells(sent["lon"], sent["lat"]),
+        status=courses.status,
+        revision=courses.revision,
+        worker=worker,
+        unit=unit,
+        why=why,
+        accept_due_at=courses.accept_due_at,
+        resolve_due_at=courses.resolve_due_at,
+        accepted_at=courses.accepted_at,
+        resolved_at=courses.resolved_at,
+        verified_at=courses.verified_at,
+        closed_at=courses.closed_at,
+        wording=(rng.random(count) * texts).astype(np.int64),
+        street=np.where(micro >= 0, beside[micro], -1),
+        number=rng.integers(1, 240, count),
+    )
+
+
+def _reports(
+    happened: scenes.Happenings, now: datetime, rng: np.random.Generator
+) -> tuple[Floats, Ints]:
+    """When each was reported, shortly after, and by which source."""
+    count = len(happened.topic)
+    source = np.zeros(count, dtype=np.int64)
+    draw = rng.random(count)
+    police = np.zeros(count, dtype=bool)
+    for category in CATEGORIES:
+        its = np.isin(happened.topic, [n for n, topic in enumerate(TOPICS) if topic.category == category])
+        source[its] = np.searchsorted(np.cumsum(SOURCE_SHARES[category])[:-1], draw[its], side="right")
+        police |= its & (category == "police_case")
+    delay = np.exp(rng.normal(np.where(police, np.log(240), np.log(1_500)), 0.9, count)).clip(20, 36 * 3600)
+    # what happened a minute ago was reported just now
+    left = np.maximum(now.timestamp() - happened.occurred_at, 2)
+    late = delay >= left
+    delay[late] = (left * rng.uniform(0.1, 0.9, count))[late]
+    return np.floor(happened.occurred_at + delay), source
+
+
+def _as_sent(lon: Floats, lat: Floats, source: Ints, rng: np.random.Generator) -> dict[str, Floats]:
+    """Coordinates as the source sent them, and the WGS-84 place that follows from them."""
+    count = len(lon)
+    chance = np.array([0.01, 0.0, 0.05, 0.3])[source]
+    shifted = rng.random(count) < chance
+    x, y = lon.copy(), lat.copy()
+    gcj = crs.convert(lon[shifted], lat[shifted], "wgs84", "gcj02")
+    x[shifted], y[shifted] = np.round(gcj[0], 7), np.round(gcj[1], 7)
+    lon, lat = lon.copy(), lat.copy()
+    lon[shifted], lat[shifted] = crs.convert(x[shifted], y[shifted], "gcj02", "wgs84")
+    low, high = np.array([ACCURACY_M[name] for name in SOURCES]).T
+    accuracy = low[source] + (high - low)[source] * rng.beta(1.2, 2.5, count)
+    return {
+        "x": x, "y": y, "lon": lon, "lat": lat, "crs": shifted.astype(np.int64),
+        "accuracy_m": np.round(accuracy, 1),
+    }  # fmt: skip
+
+
+def _placed(
+    layout: Layout, found: places.Places, micro: Ints, without: Objects, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints, Ints, tuple[str, ...]]:
+    """Owner, leaf, method and paths; of those without a place two thirds name a grid or a village."""
+    areas = layout.areas
+    owner, leaf, held = found.owner.copy(), found.leaf.copy(), found.held.copy()
+    method = found.method.copy()
+    draw = rng.random(len(owner))
+    grid = without & (draw < 0.45)
+    village = without & (draw >= 0.45) & (draw < 0.66)
+    owner[grid] = leaf[grid] = layout.micro_row[micro[grid]]
+    leaf[village] = layout.village_row[layout.village_of_micro[micro[village]]]
+    method[grid | village] = METHODS.index("stated")
+    stated, which = np.unique(leaf[grid | village], return_inverse=True)
+    held[grid | village] = len(found.paths) + which
+    paths = (*found.paths, *("{" + areas.path[row] + "}" for row in stated))
+    return owner, leaf, method, held, paths
+
+
+def _assign(
+    layout: Layout,
+    staff: tuple[People, Posts],
+    topic: Ints,
+    reported_at: Floats,
+    place: tuple[Ints, Ints, Ints, tuple[str, ...]],
+    nobody: Objects,
+) -> tuple[Ints, Ints, Ints]:
+    """Worker or unit of every event by the rules of routing, and the level above the grid that they serve."""
+    people, posts = staff
+    owner, leaf, held, paths = place
+    micro, grid, village = _chain(layout, owner, leaf)
+    category = np.array([topic.category for topic in TOPICS], dtype=object)[topic]
+    _, weekday, minute = rhythm.local_clock(reported_at)
+    worker = np.full(len(topic), -1)
+    level = np.zeros(len(topic), dtype=np.int64)
+    dedicated = layout.areas.kind[owner] == "dedicated"
+    dispute = category == "dispute"
+    for post, step, fits in (
+        (_post(posts.full_time, micro), 0, True),
+        (_post(posts.part_time, micro), 0, True),
+        (_post(posts.leader, grid), 1, True),
+        (_post(posts.mediator, village), 2, dispute),
+        (_post(posts.liaison, village), 2, True),
+        (_post(posts.night_liaison, village), 2, True),
+    ):
+        free = (worker < 0) & fits & (category != "police_case") & on_duty(people, weekday, minute, post)
+        worker[free] = post[free]
+        level[free] = step
+    level[dedicated & (worker >= 0)] = 1  # the village is the next above a dedicated grid
+    unit = np.full(len(topic), -1)
+    unit[(worker < 0) & (village >= 0)] = posts.committee[village[(worker < 0) & (village >= 0)]]
+    police = category == "police_case"
+    station = np.array([_station(text, posts.station_by_path) for text in paths])[held]
+    unit[police] = station[police]
+    officer = police & (station < 0) & (village >= 0)
+    worker[officer] = posts.police[village[officer]]
+    level[officer] = 2
+    left = (worker < 0) & (unit < 0) & ~nobody
+    unit[left] = posts.county_centre
+    return worker, unit, level
+
+
+def _station(paths: str, stations: Mapping[str, int]) -> int:
+    for path in paths[1:-1].split(","):
+        if path in stations:
+            return stations[path]
+    return -1
+
+
+def _post(workers: Ints, position: Ints) -> Ints:
+    return np.where(position >= 0, workers[position], -1)
+
+
+def _chain(layout: Layout, owner: Ints, leaf: Ints) -> tuple[Ints, Ints, Ints]:
+    """Positions of the micro-grid, comprehensive grid and village whose people are asked, -1 for none."""
+    count = len(layout.areas) + 1
+    of_micro, of_grid, of_village = (np.full(count, -1) for _ in range(3))
+    of_micro[layout.micro_row] = np.arange(len(layout.micro_row))
+    of_grid[layout.comprehensive_row] = np.arange(len(layout.comprehensive_row))
+    of_grid[layout.micro_row] = layout.comprehensive_of_micro
+    of_village[layout.village_row] = np.arange(len(layout.village_row))
+    of_village[layout.comprehensive_row] = layout.village_of_comprehensive
+    of_village[layout.micro_row] = layout.village_of_micro
+    dedicated = layout.areas.kind[owner] == "dedicated"
+    # above a dedicated grid comes the village: its people go before those of the micro-grid beneath it
+    return np.where(dedicated, -1, of_micro[leaf]), np.where(dedicated, -1, of_grid[leaf]), of_village[leaf]
+
+
+def _urgency(topic: Ints, rng: np.random.Generator) -> Ints:
+    bounds = np.cumsum([each.urgency for each in TOPICS], axis=1)[topic]
+    urgency: Ints = (rng.random(len(topic))[:, None] > bounds[:, :3]).sum(axis=1)
+    return urgency
+
+
+def _external_ids(source: Ints, reported_at: Floats) -> Objects:
+    """12345-20260824-000123: source, local day, and a number of that day."""
+    day = rhythm.local_clock(reported_at)[0]
+    key = day * len(SOURCES) + source
+    order = np.argsort(key, kind="stable")
+    starts = np.searchsorted(key[order], key[order])
+    number = np.empty(len(key), dtype=np.int64)
+    number[order] = np.arange(len(key)) - starts + 1
+    days, which = np.unique(day, return_inverse=True)
+    said = [str(each).replace("-", "") for each in days.astype("datetime64[D]")]
+    prefix = ("12345", "110", "APP", "WEB")
+    ids = np.empty(len(key), dtype=object)
+    ids[:] = [
+        f"{prefix[s]}-{said[d]}-{n:06d}"
+        for s, d, n in zip(source.tolist(), which.tolist(), number.tolist(), strict=True)
+    ]
+    return ids
+
+
+def cells(lon: Floats, lat: Floats) -> Ints:
+    """H3 cells at resolution 12, -1 without a place."""
+    result = np.full(len(lon), -1)
+    known = np.flatnonzero(np.isfinite(lon))
+    result[known] = [
+        h3.latlng_to_cell(y, x, CELL_RESOLUTION)
+        for x, y in zip(lon[known].tolist(), lat[known].tolist(), strict=True)
+    ]
+    return result
+
+
+def _reasons(
+    areas: Areas,
+    people: People,
+    place: tuple[Ints, Ints, Ints, Floats],
+    whom: tuple[Ints, Ints, Ints],
+) -> tuple[Ints, tuple[str, ...]]:
+    """Why it went there: for each event which of the distinct lists of reasons, as JSON."""
+    method, owner, leaf, distance_m = place
+    worker, unit, level = whom
+    metres = np.where(method == METHODS.index("nearest"), np.rint(np.nan_to_num(distance_m) * 10), 0)
+    key = np.zeros(len(method), dtype=np.int64)
+    for column in (method, owner, leaf, metres.astype(np.int64), worker, unit, level):
+        _, key = np.unique(key * (int(column.max(initial=0)) + 2) + column + 1, return_inverse=True)
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    said = []
+    for at in first.tolist():
+        why = _why_there(areas, int(method[at]), int(owner[at]), int(leaf[at]), float(metres[at] / 10))
+        if worker[at] >= 0:
+            who = {"name": people.worker_name[worker[at]], "role": people.role[worker[at]], "level": int(level[at])}
+            why.append(["ok", "worker", who])
+        elif unit[at] >= 0:
+            why.append(
+                ["ok", "unit", {"name": people.unit_name[unit[at]], "kind": people.unit_kind[unit[at]]}]
+            )
+        else:
+            why.append(["no", "nobody", {}])
+        said.append(orjson.dumps(why).decode())
+    return which, tuple(said)
+
+
+def _why_there(areas: Areas, method: int, owner: int, leaf: int, metres: float) -> list[list[object]]:
+    name = METHODS[method]
+    if name == "none":
+        return [["no", "no_place" if leaf < 0 and owner < 0 else "outside", {}]]
+    code = areas.code[owner if owner >= 0 else leaf]
+    if name == "nearest":
+        return [["warn", "nearest", {"grid": code, "distance_m": metres}]]
+    if name in {"jurisdiction", "stated"}:
+        return [["warn", name, {"area": code}]]
+    why: list[list[object]] = [["ok" if name == "inside" else "warn", name, {"grid": code}]]
+    if areas.kind[owner] == "dedicated":
+        why.append(["ok", "dedicated", {"grid": code}])
+    return why
