@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from boundaries import repair, topology
+from boundaries import topology
 from boundaries.fields import map_fields, require
-from boundaries.findings import Finding
 from boundaries.job import Job, Summary
-from boundaries.places import Places, place
+from boundaries.mending import mend
+from boundaries.places import GEOMETRY, Places, place
 from boundaries.read import open_source
 from boundaries.values import Refused, Rows, as_text, read_code
 from gridmap import snapshot as snapshots
@@ -89,35 +89,12 @@ def _valid(rows: Rows, job: Job, places: Places, codes: Sequence[str | None]) ->
     flaws = topology.flaws(polygons)
     if not flaws:
         return polygons
-    broken = np.array(sorted(flaws))
     if not job.options.repair:
         for at, flaw in flaws.items():
             message = f"{flaw.reason}; correct the polygon, or load with --repair"
-            rows.refuse(at, "invalid", message, value=codes[at], where=flaw.where)
+            rows.refuse(at, "invalid", message, field=GEOMETRY, where=flaw.where, area=codes[at])
         return polygons
-    mended = repair.make_valid(polygons[broken])
-    for at, polygon, changed_m2 in zip(broken.tolist(), mended.polygons, mended.changed_m2, strict=True):
-        flaw = flaws[at]
-        if polygon is None:
-            rows.refuse(at, "invalid", f"{flaw.reason}; nothing of an area is left", where=flaw.where)
-            continue
-        polygons[at] = polygon
-        job.summary.repaired += 1
-        job.summary.repaired_m2 += float(changed_m2)
-        job.findings.add(
-            Finding(
-                "repaired",
-                f"{flaw.reason} repaired; its area changed by {changed_m2:.1f} m²",
-                severity="info",
-                file=job.file,
-                row=int(rows.chunk.rows[at]),
-                area=codes[at],
-                where=flaw.where,
-                measure=round(float(changed_m2), 3),
-                unit="m2",
-            )
-        )
-    return polygons
+    return mend(rows, job, polygons, flaws, codes)
 
 
 def _register(job: Job) -> Register | None:

@@ -6,10 +6,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from boundaries import repair, topology
-from boundaries.findings import Finding
+from boundaries import topology
 from boundaries.job import Job, Summary
-from boundaries.places import Places, place
+from boundaries.mending import mend
+from boundaries.places import GEOMETRY, Places, place
 from boundaries.suspicion import Suspicion, refuse_swapped
 from boundaries.values import Rows
 from gridmap.buildings import BuildingDrafts, BuildingLoad
@@ -66,32 +66,13 @@ def _counts(households: NDArray[np.int64] | None, good: NDArray[np.intp]) -> NDA
 
 def _mend(rows: Rows, job: Job, places: Places, codes: Sequence[str | None]) -> None:
     """Footprints that cross themselves are refused, or repaired where that was asked for."""
-    for at, flaw in topology.flaws(places.geom).items():
-        if not job.options.repair:
-            message = f"{flaw.reason}; correct the footprint, or load with --repair"
-            rows.refuse(at, "invalid", message, value=codes[at], where=flaw.where)
-            continue
-        mended = repair.make_valid(places.geom[[at]])
-        if mended.polygons[0] is None:
-            rows.refuse(at, "invalid", f"{flaw.reason}; nothing of a footprint is left", where=flaw.where)
-            continue
-        places.geom[at] = mended.polygons[0]
-        changed_m2 = float(mended.changed_m2[0])
-        job.summary.repaired += 1
-        job.summary.repaired_m2 += changed_m2
-        job.findings.add(
-            Finding(
-                "repaired",
-                f"{flaw.reason} repaired; its area changed by {changed_m2:.1f} m²",
-                severity="info",
-                file=job.file,
-                row=int(rows.chunk.rows[at]),
-                area=codes[at],
-                where=flaw.where,
-                measure=round(changed_m2, 3),
-                unit="m2",
-            )
-        )
+    flaws = topology.flaws(places.geom)
+    if job.options.repair and flaws:
+        places.geom[:] = mend(rows, job, places.geom, flaws, codes)
+        return
+    for at, flaw in flaws.items():
+        message = f"{flaw.reason}; correct the footprint, or load with --repair"
+        rows.refuse(at, "invalid", message, field=GEOMETRY, where=flaw.where, area=codes[at])
 
 
 def _outside(

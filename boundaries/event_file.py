@@ -101,7 +101,8 @@ def _count(rows: Rows, summary: Summary, at: Sequence[int], outcomes: Sequence[A
             field = "grid" if outcome.code == "unknown_grid" else "external_id"
             code = "unknown_area" if outcome.code == "unknown_grid" else "conflict"
             value = (rows.raw(field) or [None] * len(rows))[place_in_chunk]
-            rows.refuse(place_in_chunk, code, outcome.message, field=field, value=value)
+            if rows.good[place_in_chunk]:  # a row that stands for many events is refused once
+                rows.refuse(place_in_chunk, code, outcome.message, field=field, value=value)
         else:
             created += outcome.state == "stored"
     refused = sum(isinstance(outcome, GridmapError) for outcome in outcomes)

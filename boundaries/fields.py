@@ -64,7 +64,17 @@ FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
     "events": {
         "source": ("source", "来源", "数据来源"),
-        "external_id": ("external_id", "编号", "事件编号", "工单编号", "警情编号", "案件编号", "id"),
+        # no plain `id`: many files number every row 0, or anew in every export
+        "external_id": (
+            "external_id",
+            "event_id",
+            "case_id",
+            "事件编号",
+            "工单编号",
+            "警情编号",
+            "案件编号",
+            "编号",
+        ),
         "category": ("category", "类别", "事件类别", "类型"),
         "subcategory": ("subcategory", "子类", "小类", "事件小类"),
         "urgency": ("urgency", "紧急程度"),
@@ -121,7 +131,8 @@ def map_fields(
     Args:
         noun: one of `NOUNS`.
         columns: of the file.
-        given: column by field, as the caller named them; goes before what names suggest.
+        given: column by field, as the caller named them; goes before what names suggest. `-` means that no
+            column is taken for the field.
         constants: value by field for all rows; goes before both.
         file: its name, for errors.
 
@@ -137,13 +148,15 @@ def map_fields(
     for name in constants:
         if name in NO_CONSTANT:
             raise InvalidInput(f"{name} cannot be the same for all rows", code="bad_constant")
-    found = {name: _given_column(name, column, columns, file) for name, column in given.items()}
+    found = {
+        name: _given_column(name, column, columns, file) for name, column in given.items() if column != "-"
+    }
     taken = set(found.values())
     by_name: dict[str, str] = {}
     for column in columns:
         by_name.setdefault(_plain(column), column)
     for name, aliases in known.items():
-        if name in found or name in constants:
+        if name in given or name in constants:
             continue
         fitting = (by_name[_plain(alias)] for alias in aliases if _plain(alias) in by_name)
         likeliest = next((each for each in fitting if each not in taken), None)

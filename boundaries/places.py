@@ -31,6 +31,7 @@ NEEDED: Final = {
     "area": "a polygon",
     "building": "a point or a polygon",
 }
+GEOMETRY: Final = "geometry"  # what findings call it, whichever columns it came from
 POINTS_OF_ONE: Final = 4  # GEOS' multipoint; one of a single point is that point
 
 Floats = NDArray[np.float64]
@@ -150,7 +151,7 @@ def place(rows: Rows, system: System, shape: Shape, *, required: bool = True) ->
         kinds = shapely.get_type_id(own)
     for index in np.flatnonzero(present & ~np.isin(kinds, ALLOWED[shape])):
         found = own[index].geom_type
-        rows.refuse(int(index), "wrong_geometry", f"is a {found}; needed is {NEEDED[shape]}")
+        rows.refuse(int(index), "wrong_geometry", f"is a {found}; needed is {NEEDED[shape]}", field=GEOMETRY)
     usable = present & rows.good
     geom = np.full(len(rows), None, dtype=object)
     own[usable] = shapely.force_2d(own[usable])
@@ -229,7 +230,9 @@ def _check_presence(rows: Rows, own: Shapes, *, required: bool) -> None:
         return
     for index in np.flatnonzero(rows.good & (shapely.is_missing(own) | shapely.is_empty(own))):
         if required:
-            rows.refuse(int(index), "no_geometry", "has no geometry, or one that cannot be read")
+            rows.refuse(
+                int(index), "no_geometry", "has no geometry, or one that cannot be read", field=GEOMETRY
+            )
 
 
 def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: NDArray[np.bool_]) -> None:
@@ -240,17 +243,19 @@ def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: 
         broken = which[~np.isfinite(coordinates).all(axis=1)]
         for index in np.unique(broken):
             if rows.good[index]:
-                rows.refuse(int(index), code, _range_message(code, system), value=_first(own[index]))
+                rows.refuse(
+                    int(index), code, _range_message(code, system), field=GEOMETRY, value=_first(own[index])
+                )
     bounds = shapely.bounds(geom)
     outside = usable & rows.good & ~(np.abs(bounds) <= np.array([180.0, 90.0, 180.0, 90.0])).all(axis=1)
     for index in np.flatnonzero(outside):
         west, south, east, north = bounds[index]
         if system.is_degrees and max(abs(west), abs(east)) <= 90 and max(abs(south), abs(north)) <= 180:
             message = "latitude is beyond 90: longitude and latitude look swapped; longitude comes first"
-            rows.refuse(int(index), "swapped_axes", message, value=_first(own[index]))
+            rows.refuse(int(index), "swapped_axes", message, field=GEOMETRY, value=_first(own[index]))
         else:
             message = _range_message("out_of_range", system)
-            rows.refuse(int(index), "out_of_range", message, value=_first(own[index]))
+            rows.refuse(int(index), "out_of_range", message, field=GEOMETRY, value=_first(own[index]))
 
 
 def _range_message(code: str, system: System) -> str:

@@ -40,7 +40,8 @@ def refuse_swapped(
     for place in refused:
         message = "no area holds it, but one does with the axes swapped; longitude comes first"
         value = f"{lon[place]:.9g}, {lat[place]:.9g}"
-        rows.refuse(place, "swapped_axes", message, value=value, where=(float(lat[place]), float(lon[place])))
+        where = (float(lat[place]), float(lon[place]))
+        rows.refuse(place, "swapped_axes", message, field="geometry", value=value, where=where)
     return [int(rows.chunk.rows[place]) for place in refused]
 
 

@@ -55,13 +55,14 @@ class Rows:
         field: str | None = None,
         value: object = None,
         where: tuple[float, float] | None = None,
+        area: str | None = None,
     ) -> None:
         """Refuses the row at a place of the chunk."""
         self.good[place] = False
         column = self.mapped.columns.get(field, field) if field else None
         shown = None if field in PRIVATE else value
         row = int(self.chunk.rows[place])
-        self.findings.refuse(row, code, message, field=column, value=shown, where=where)
+        self.findings.refuse(row, code, message, field=column, value=shown, where=where, area=area)
 
     def raw(self, field: str) -> list[Any] | None:
         """Values of a field as read, the constant for all rows, or None where there is neither."""

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from gridmap import staging
 from gridmap.db import Writer, copy_text, lock_edition
 from gridmap.errors import Conflict
+from gridmap.index import Places
 from gridmap.relocation import count_households
-from gridmap.snapshot import Snapshot
+from gridmap.snapshot import Snapshot, outermost
 
 _STAGED = ("row", "code", "name", "kind", "households", "geom", "place", "leaf", "owner", "paths")
 _TAKEN = "code, name, kind, households, geom, place, leaf, owner, paths"
@@ -112,7 +113,7 @@ class BuildingLoad:
             staging.geometries(place),
             staging.texts(snapshot.codes(found.leaf)),
             staging.texts(snapshot.codes(found.owner)),
-            staging.arrays(snapshot.paths_of(found)),
+            staging.arrays(_paths(snapshot, found)),
         )
         copy_text(self._session, "building_in", _STAGED, [block])
         held: NDArray[np.bool_] = found.method != "none"
@@ -173,3 +174,14 @@ class BuildingLoad:
     def _run(self, statement: str, today: dt.date | None = None) -> int:
         done = self._session.execute(sa.text(statement), {} if today is None else {"today": today})
         return int(done.rowcount)  # type: ignore[attr-defined]  # the result of a DML statement has it
+
+
+def _paths(snapshot: Snapshot, found: Places) -> list[list[str]]:
+    """Paths of all areas that hold each place; worked out once for each set of areas that occurs."""
+    held = np.column_stack(list(found.holds.values()))
+    distinct, which = np.unique(held, axis=0, return_inverse=True)
+    paths = [
+        outermost(snapshot.path[row] for row in rows if row >= 0) if (rows >= 0).any() else []
+        for rows in distinct
+    ]
+    return [paths[each] for each in which.reshape(-1).tolist()]
