@@ -136,7 +136,12 @@ export function createActions(context) {
       widen: { label: t("drill.widen"), act: () => store.set(preset("90", context.today())) } }),
     legend: (which, draw) => ({ set: store.set, retry: () => which().refresh(), highlight: (k) => view.map?.painter.highlight(k),
       isolate: (k) => { view.map.painter.isolate(k); draw(which().state()); } }),
-    resolution(zoom, heat) { const next = hexResolution(zoom); if (next !== resolution) { resolution = next; heat.refresh(); } },
+    resolution(zoom, heat) {
+      const next = hexResolution(zoom);
+      const other = next !== resolution;
+      resolution = next;
+      if (other && store.get().by === "hex") heat.refresh();
+    },
     settled() { if (store.get().grid && narrow.matches) { const box = place(store.get().grid)?.bbox; if (box && height() !== "full") view.map.fit(box); } },
     closeDrawer: () => drawer(false),
     failed: (error) => byId("map").append(h("div", { class: "map-failed" }, failed("what.areas", error, () => location.reload()))),

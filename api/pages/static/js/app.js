@@ -176,12 +176,13 @@ function openMap() {
   const state = store.get();
   view.map = createMap({ view: state.view, bbox: facts.home.bbox, basemap: page.basemap, wall: state.wall }, (seen) => {
     store.set({ view: seen });
-    if (store.get().by === "hex") act.resolution(seen.zoom, heat);
+    act.resolution(seen.zoom, heat);
   });
   view.map.ready.then(() => {
     view.map.layers(store.get().layers);
     document.body.dataset.map = "ready";
     if (heat.state().data) drawHeat(heat.state());
+    act.resolution(view.map.map.getZoom(), heat);
   });
   if (!state.wall) createPicker(view.map, () => (heat.state().data ? { heat: heat.state().data, scheme: view.scheme, items: view.items } : null), act.pick);
 }
@@ -199,17 +200,17 @@ async function start() {
   view.search = createSearch(act.open);
   const me = await api.get("/api/me").catch((error) => { act.failed(error); return null; });
   if (!me) return;
-  Object.assign(facts.home, { code: me.home, bbox: me.bbox });
+  Object.assign(facts.home, { code: me.home, bbox: me.bbox, name: me.home_name ?? facts.home.name });
   wire();
   days.shown = JSON.stringify(span(store.get(), today()));
   for (const one of [heat, rates, ranking, days]) one.refresh();
+  view.sheet = createSheet(act.settled);
+  view.sheet.label();
   openMap();
   loadNames();
   loadEditions();
   if (store.get().wall) { startWall(store, () => ({ live: facts.live, edition: facts.editions?.[0]?.id })); wall.refresh(); }
   else act.chosen(store.get(), drill, drawChoice);
-  view.sheet = createSheet(act.settled);
-  view.sheet.label();
   keys.listen(act.keys(view));
   session();
   setTimeout(probe, 300);

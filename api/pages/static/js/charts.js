@@ -40,7 +40,7 @@ export function months(rows, inside) {
     const x = left + i * step;
     const label = `${one.month}: ${number(one.count)}; ${t("drill.before")} ${number(one.before)}`;
     return s("g", {}, s("title", {}, label),
-      s("rect", { x: x + step * 0.22, width: step * 0.56, y: y(one.count ?? 0), height: Math.max(floor - y(one.count ?? 0), 0), rx: 1.5, class: inside(one.month) ? "bar now" : "bar" }),
+      s("rect", { x: x + step * 0.22, width: step * 0.56, y: y(one.count ?? 0), height: Math.max(floor - y(one.count ?? 0), 0), rx: 1.5, class: inside(one.month) ? "month-bar now" : "month-bar" }),
       one.before == null ? null : s("line", { x1: x + step * 0.14, x2: x + step * 0.86, y1: y(one.before), y2: y(one.before), class: "before" }),
       s("text", { x: x + step / 2, y: height - 4, "text-anchor": "middle" }, String(Number(one.month.slice(5)))));
   });

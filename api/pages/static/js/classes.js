@@ -5,8 +5,8 @@ export const WITHHELD = -1;
 export const NOBODY = -2;
 const NONE = 0;
 
-/** "1–2" or "< 3": which counts are not shown. Zero hides among them for those not entitled to small counts. */
-export const withheldRange = (below) => `<${below ?? 3}`;
+/** "< 3": which counts are not shown. Zero hides among them for those not entitled to small counts. */
+export const withheldRange = (below) => `< ${below ?? 3}`;
 
 function upTo(breaks, value) {
   let i = 0;

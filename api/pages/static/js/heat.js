@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 
 /** Resolution of hexagons at a zoom: about 20 px across. */
-export const hexResolution = (zoom) => (zoom < 9.5 ? 6 : zoom < 11 ? 7 : zoom < 12.6 ? 8 : zoom < 14.2 ? 9 : zoom < 15.6 ? 10 : 11);
+export const hexResolution = (zoom) => (zoom < 9 ? 6 : zoom < 10.4 ? 7 : zoom < 11.8 ? 8 : zoom < 13.3 ? 9 : zoom < 14.8 ? 10 : 11);
 
 /** The filters of a state as the API takes them. */
 export function filters(state, allCategories) {

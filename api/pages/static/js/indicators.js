@@ -15,7 +15,7 @@ function change(name, one, wall) {
   const points = (one.value - last) * 100;
   const { mark, text } = signed(points, oneDigit);
   const tone = mark === "▼" ? (DEADLINES.includes(name) ? "bad" : "dim") : mark ? "good" : "dim";
-  return h("span", {}, h("span", { class: tone }, mark, wall ? text : t("indicator.points", { n: text })), wall ? null : h("span", { class: "dim" }, ` ${t("indicator.year")}`));
+  return h("span", {}, h("span", { class: tone }, mark, text, wall ? null : h("span", { class: "points" }, ` ${t("indicator.points")}`)), wall ? null : h("span", { class: "dim" }, ` ${t("indicator.year")}`));
 }
 
 function explanation(name, one) {

@@ -32,7 +32,7 @@ function compact(by, scheme) {
   const hatch = scheme.classes.find((one) => one.k === WITHHELD);
   const cell = (one, text) => h("span", {}, swatch(one), h("span", {}, text));
   return h("div", { class: "ramp", "aria-hidden": "true" },
-    h("b", {}, by === "hex" ? t("wall.hex") : t(`legend.${scheme.measure}`)),
+    h("b", {}, by === "hex" ? t("wall.hex") : t(`measure.${scheme.measure}`)),
     h("div", { class: "cells" }, ramp.map((one) => cell(one, one.label.replace(/ – .*/, ""))), hatch ? cell(hatch, scheme.range) : null));
 }
 

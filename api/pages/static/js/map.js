@@ -5,6 +5,9 @@ import { buildStyle, LAYER_GROUPS } from "./mapstyle.js";
 import { createPainter } from "./paint.js";
 import { hatchImage, readTokens } from "./tokens.js";
 
+// Workers start while the page still asks who is looking.
+maplibre.prewarm();
+
 const NOTHING = { type: "FeatureCollection", features: [] };
 
 /** Room that the panels take, so that what is looked at lies in what they leave free. */

@@ -124,6 +124,7 @@ function labels(c, wall) {
 export function buildStyle(c, { basemap, wall }) {
   return {
     version: 8,
+    transition: { duration: 0, delay: 0 },
     sources: sources(basemap),
     layers: [
       { id: "ground", type: "background", paint: { "background-color": c.paper } },

@@ -16,13 +16,11 @@ let pulses = [];
 
 const sum = (days) => days.reduce((total, one) => total + (one.count ?? 0), 0);
 
-async function categories(state, signal) {
-  const rows = [];
-  for (const category of state.category) {
+function categories(state, signal) {
+  return Promise.all(state.category.map(async (category) => {
     const answer = await get("/api/indicators", { ...filters(state, CATEGORIES), category, by: "day" }, signal);
-    rows.push({ category, days: answer.days ?? [], count: sum(answer.days ?? []), before: sum(answer.year_before ?? []) });
-  }
-  return rows;
+    return { category, days: answer.days ?? [], count: sum(answer.days ?? []), before: sum(answer.year_before ?? []) };
+  }));
 }
 
 /** Loads what only the wall shows. */

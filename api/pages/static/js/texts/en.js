@@ -36,7 +36,7 @@ export default {
   "indicator.response_rate": "Response", "indicator.active_grid_share": "Active grids",
   "indicator.in_grid_rate.how": "fell into a grid ÷ all received", "indicator.completion_rate.how": "closed ÷ all received",
   "indicator.on_time_rate.how": "closed in time ÷ due in the period", "indicator.response_rate.how": "accepted in time ÷ accept-due in the period",
-  "indicator.active_grid_share.how": "grids with an event handled ÷ all grids", "indicator.points": "{n} points",
+  "indicator.active_grid_share.how": "grids with an event handled ÷ all grids", "indicator.points": "points",
   "indicator.year": "on last year", "indicator.last": "Last year {value} ({numerator} ÷ {denominator})",
   "indicator.no_last": "No figures of last year", "indicators": "Indicators",
   "ranking.list": "List", "ranking.ranking": "Ranking", "ranking.sort": "Sort by value", "ranking.code_order": "Sort by division code",

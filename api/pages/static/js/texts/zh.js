@@ -36,7 +36,7 @@ export default {
   "indicator.response_rate": "响应率", "indicator.active_grid_share": "活跃网格占比",
   "indicator.in_grid_rate.how": "落入网格 ÷ 全部受理", "indicator.completion_rate.how": "已办结 ÷ 全部受理",
   "indicator.on_time_rate.how": "按期办结 ÷ 本期到期", "indicator.response_rate.how": "按期受理 ÷ 本期应受理",
-  "indicator.active_grid_share.how": "有办理的网格 ÷ 全部网格", "indicator.points": "{n} 个百分点",
+  "indicator.active_grid_share.how": "有办理的网格 ÷ 全部网格", "indicator.points": "个百分点",
   "indicator.year": "同比", "indicator.last": "去年同期 {value}（{numerator} ÷ {denominator}）",
   "indicator.no_last": "去年同期无数据", "indicators": "指标",
   "ranking.list": "列表", "ranking.ranking": "排行", "ranking.sort": "按数值排", "ranking.code_order": "按区划代码排",
