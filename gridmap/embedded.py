@@ -33,13 +33,14 @@ from gridmap.cluster.home import (
     known_passwords,
     last_socket_folder,
     lock,
+    os_trouble,
     passwords,
     recorded,
     settle,
     socket_folder,
 )
 from gridmap.cluster.programs import Programs, find_programs
-from gridmap.cluster.trouble import explain, require_space
+from gridmap.cluster.trouble import explain, is_full, require_space
 from gridmap.errors import NotPossible, Unavailable
 
 START_PATIENCE_S = 600
@@ -89,7 +90,7 @@ class Cluster:
             NotPossible: the machine lacks something; one sentence with the remedy.
             Unavailable: another process is still starting or stopping it.
         """
-        with lock(self.home):
+        with os_trouble(self.home), lock(self.home):
             place = settle(self.home)
             words = passwords(self.home)
             if not _answers(place):
@@ -105,7 +106,7 @@ class Cluster:
         """
         if not (self.home / "cluster.json").exists():
             return
-        with lock(self.home):
+        with os_trouble(self.home), lock(self.home):
             place = recorded(self.home)
             if place is not None:
                 process.halt(place)
@@ -187,7 +188,7 @@ class Cluster:
         if version is None:
             programs = find_programs()
             require_space(place.server)
-            create(place, programs, words)
+            create(place, programs, words, durable=self._durable)
             return programs
         programs = upgrade.programs_for(place)
         process.clear_after_crash(place)
@@ -202,10 +203,11 @@ class Cluster:
             left.unlink(missing_ok=True)
         place.start_log.unlink(missing_ok=True)
         # Relative paths only: pg_ctl hands them to a shell, and a home may be called anything.
-        argv = ["start", "--wait", "--silent", f"--timeout={START_PATIENCE_S}", "--pgdata=server/data"]
+        argv = ["start", "--wait", "--silent", "--timeout=10", "--pgdata=server/data"]
         argv += ["--log=server/start.log", "--options=-c config_file=gridmap.conf"]
         done = place.account.run([programs.path("pg_ctl"), *argv], folder=place.base)
-        if done.returncode != 0:
+        if done.returncode != 0 and not _answers(place):
+            process.halt(place, signal.SIGQUIT)
             raise explain(place, "did not start", done.stdout + done.stderr)
 
     def _furnish(self, place: Place, words: Mapping[str, str]) -> None:
@@ -224,6 +226,8 @@ class Cluster:
                 with psycopg.connect(url_of(ADMIN, DATABASE), autocommit=True) as connection:
                     connection.execute("ANALYZE")  # pg_upgrade does not carry the planner's figures over
         except psycopg.Error as error:
+            if is_full(place.server):
+                raise explain(place, "cannot work", str(error)) from error
             raise Unavailable(f"The private database does not answer as it should: {error}") from error
 
 
@@ -231,6 +235,8 @@ def _answers(place: Place) -> bool:
     """Whether the server is running and can be reached; waits while it recovers from a crash."""
     deadline = time.monotonic() + START_PATIENCE_S
     while (state := process.state(place)) == process.STARTING and time.monotonic() < deadline:
+        if is_full(place.server):
+            return False
         time.sleep(0.1)
     folder = process.socket_in_use(place)
     return state == process.READY and folder is not None and process.accepts(folder)

@@ -16,18 +16,21 @@ from gridmap.cluster.trouble import explain
 EXTENSIONS = ("postgis", "ltree", "pg_trgm", "btree_gist")
 
 
-def create(place: Place, programs: Programs, words: Mapping[str, str]) -> None:
-    """Makes the data folder beside its place and renames it in, so that there is all of it or nothing."""
+def create(place: Place, programs: Programs, words: Mapping[str, str], *, durable: bool) -> None:
+    """Makes the data folder beside its place and renames it in, so that there is all of it or nothing.
+
+    Without `durable` it is not brought to disk before.
+    """
     for left in place.server.glob("data.new-*"):
         shutil.rmtree(left, ignore_errors=True)
     fresh = place.server / f"data.new-{secrets.token_hex(4)}"
     initdb(place, programs, fresh)
     set_admin_password(place, programs, fresh, words[ADMIN])
-    done = place.account.run(
-        [programs.path("initdb"), "--sync-only", f"--pgdata={fresh.name}"], folder=place.server
-    )
-    if done.returncode != 0:
-        raise explain(place, "could not be made", done.stdout + done.stderr)
+    if durable:
+        argv = [programs.path("initdb"), "--sync-only", f"--pgdata={fresh.name}"]
+        done = place.account.run(argv, folder=place.server)
+        if done.returncode != 0:
+            raise explain(place, "could not be made", done.stdout + done.stderr)
     fresh.rename(place.data)
     sync_folder(place.server)
 

@@ -13,6 +13,7 @@ a folder that the other account may write to, so that account cannot lead root's
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -100,19 +101,29 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def os_trouble(home: Path) -> Iterator[None]:
+    """Turns what the system refuses while the home is worked on into one sentence with the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise NotPossible(
+            f"The home {home} cannot be used ({error.strerror}: {error.filename}): make it writable for this"
+            " user, free some space, or set GRIDMAP_HOME to another folder.",
+            code="disk_full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "home_not_writable",
+        ) from error
+
+
+@contextlib.contextmanager
 def lock(home: Path, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
     """Holds the home's lock: one starter or stopper at a time, across processes and threads.
 
     Raises:
-        NotPossible: the home cannot be made or written.
+        OSError: the home cannot be made or written.
         Unavailable: another process held the lock all the time.
     """
-    try:
-        # As root others must be able to pass through (the server's account); what is secret is 0600.
-        home.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
-        handle = os.open(home / "cluster.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _not_writable(home, error) from error
+    # As root others must be able to pass through (the server's account); what is secret is 0600.
+    home.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    handle = os.open(home / "cluster.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + patience_s
         while True:
@@ -165,26 +176,24 @@ def settle(home: Path) -> Place:
     """The place of this home's cluster, chosen and written down at the first time. Call under the lock.
 
     Raises:
-        NotPossible: as `recorded`, or the folders cannot be made or entered.
+        NotPossible: as `recorded`, or the account cannot enter the folder.
+        OSError: the folders cannot be made.
     """
-    try:
-        place = recorded(home)
-        if place is None:
-            place = _choose(home)
-        else:
-            _follow_move(place)
-        if not place.account.can_enter(place.base):
-            raise NotPossible(
-                f"The account {place.account.name!r}, which runs the database, cannot pass into {place.base}:"
-                " let it (chmod a+x on the folders above).",
-                code="data_unreachable",
-            )
-        if not place.server.exists():
-            place.server.mkdir(mode=0o700)
-            if place.account.switches:
-                os.chown(place.server, place.account.uid, place.account.gid)
-    except OSError as error:
-        raise _not_writable(home, error) from error
+    place = recorded(home)
+    if place is None:
+        place = _choose(home)
+    else:
+        _follow_move(place)
+    if not place.account.can_enter(place.base):
+        raise NotPossible(
+            f"The account {place.account.name!r}, which runs the database, cannot pass into {place.base}:"
+            " let it (chmod a+x on the folders above).",
+            code="data_unreachable",
+        )
+    if not place.server.exists():
+        place.server.mkdir(mode=0o700)
+        if place.account.switches:
+            os.chown(place.server, place.account.uid, place.account.gid)
     return place
 
 
@@ -290,14 +299,6 @@ def _read(path: Path) -> dict[str, Any] | None:
             f"{path} cannot be read ({error}): restore it.", code="home_not_readable"
         ) from error
     return dict(content)
-
-
-def _not_writable(home: Path, error: OSError) -> NotPossible:
-    return NotPossible(
-        f"The home {home} cannot be used ({error.strerror}: {error.filename}): make it writable for"
-        " this user, free some space, or set GRIDMAP_HOME to another folder.",
-        code="home_not_writable",
-    )
 
 
 def _fits(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from gridmap.errors import NotPossible
 NEEDED_BYTES = 256 * 1024 * 1024
 """A new cluster takes about 70 MB and wants room for its log."""
 
+_HARDLY_ANY_BYTES = 4 * 1024 * 1024
 _CAUSES = (
     (
         "No space left on device|Disk quota exceeded",
@@ -54,6 +55,8 @@ def explain(place: Place, what: str, output: str) -> NotPossible:
         output: what the program said; the server's own logs are read as well.
     """
     text = "\n".join([output, _tail(place.start_log), _tail(_newest(place.data / "log"))])
+    if is_full(place.server):
+        text = f"No space left on device\n{text}"  # the server's log may not have had the room to say so
     for pattern, code, sentence in _CAUSES:
         if re.search(pattern, text):
             remedy = sentence.format(
@@ -86,6 +89,17 @@ def require_space(folder: Path, size: int = 0) -> None:
             " space, or set GRIDMAP_HOME to a folder on another disk.",
             code="disk_full",
         )
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the folder's disk has no room to speak of.
+
+    On a full disk a server dies while it recovers, and tries again and again, without a word.
+    """
+    try:
+        return shutil.disk_usage(folder).free < _HARDLY_ANY_BYTES
+    except OSError:
+        return False
 
 
 def _major(place: Place) -> str:
