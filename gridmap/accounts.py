@@ -150,7 +150,7 @@ def principal(session: Session, account: int) -> tuple[Principal, int] | None:
             " WHERE r.account = :account ORDER BY r.role, r.area"
         ),
         {"account": account},
-    ).tuples()
+    )
     held = tuple(Role(role, area, path) for role, area, path in roles)
     who = Principal(row.name, row.display_name, held, account, row.worker, row.source)
     return who, int(row.token_version)

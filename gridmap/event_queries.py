@@ -218,7 +218,7 @@ def counts(session: Session, snapshot: Snapshot, principal: Principal, asked: Ev
     rows = session.execute(
         sa.text(f"SELECT e.status, count(*) FROM event e WHERE {' AND '.join(where)} GROUP BY e.status"),
         binds,
-    ).tuples()
+    )
     return {str(status): int(count) for status, count in rows}
 
 

@@ -6,13 +6,15 @@ read, keeps a publication from coming between the boundaries that were used and 
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from gridmap.access import Scope
 from gridmap.db import LOCK_EDITION, LOCK_SPACE, Writer, raw
-from gridmap.errors import Conflict, InvalidInput
+from gridmap.errors import Conflict, InvalidInput, NotFound
 from gridmap.events import EventDraft, due_times
 from gridmap.memory import Memory
 from gridmap.placement import NOWHERE, Placement, Reason, cell, place_one
@@ -88,20 +90,30 @@ class Outcome:
 
 
 def store_one(
-    session: Writer, memory: Memory, seal: Seal, draft: EventDraft, *, actor: str, tolerance_m: float
+    session: Writer,
+    memory: Memory,
+    seal: Seal,
+    draft: EventDraft,
+    *,
+    actor: str,
+    scope: Scope,
+    tolerance_m: float,
 ) -> Outcome:
     """Stores one event, or finds it stored already.
 
     Raises:
         Conflict: the same source and id carry something else, or no boundaries are loaded.
         InvalidInput: no place, and the stated grid is unknown.
+        NotFound: it lies in areas that are not the poster's.
         StaleBoundaries: nothing was stored; renew `memory` and come again in a new transaction.
     """
     now = dt.datetime.now(dt.UTC)
     snapshot = memory.snapshot
     if snapshot.edition == 0:
         raise Conflict("No boundaries are loaded yet: gridmap load areas FILE --commit", code="no_boundaries")
+    check_subcategory(draft, memory.subcategories)
     placement = place_one(snapshot, draft, tolerance_m)
+    check_scope(placement, scope)
     then = memory.at(draft.occurred_at)
     placement_then = placement if then is snapshot else place_then(then, draft, tolerance_m)
     candidates = memory.roster.candidates(draft.category, placement.chain, now)
@@ -125,6 +137,32 @@ def store_one(
     if row is not None:
         return Outcome("stored", int(row[0]))
     return _known(session, draft)
+
+
+def check_subcategory(draft: EventDraft, known: Mapping[str, str]) -> None:
+    """Refuses a sub-category that is not there or belongs to another category.
+
+    Raises:
+        InvalidInput: with those that the category has.
+    """
+    if draft.subcategory is None or known.get(draft.subcategory) == draft.category:
+        return
+    allowed = ", ".join(sorted(code for code, category in known.items() if category == draft.category))
+    raise InvalidInput(
+        f"subcategory {draft.subcategory!r} is none of {draft.category}; allowed: {allowed}",
+        code="unknown_subcategory",
+        findings=[{"field": "subcategory", "value": draft.subcategory, "message": f"one of {allowed}"}],
+    )
+
+
+def check_scope(placement: Placement, scope: Scope) -> None:
+    """Refuses what lies in somebody else's areas; what lies in none may be posted by everybody who posts.
+
+    Raises:
+        NotFound: the place is not within the scope.
+    """
+    if placement.paths and not scope.holds_any(placement.paths):
+        raise NotFound("The place is not within your areas", code="outside_areas")
 
 
 def place_then(snapshot: Snapshot, draft: EventDraft, tolerance_m: float) -> Placement:

@@ -7,10 +7,19 @@ from collections.abc import Sequence
 import shapely
 import sqlalchemy as sa
 
+from gridmap.access import Scope
 from gridmap.db import Writer, copy_rows, lock_edition
-from gridmap.errors import Conflict, GridmapError
+from gridmap.errors import Conflict, GridmapError, InvalidInput, NotFound
 from gridmap.events import EventDraft
-from gridmap.intake import Outcome, StaleBoundaries, collision, event_parameters, to_whom
+from gridmap.intake import (
+    Outcome,
+    StaleBoundaries,
+    check_scope,
+    check_subcategory,
+    collision,
+    event_parameters,
+    to_whom,
+)
 from gridmap.memory import Memory
 from gridmap.placement import NOWHERE, Placement, place_many
 from gridmap.routing import Office, Person, loads, pick
@@ -32,6 +41,7 @@ def store_many(
     drafts: Sequence[EventDraft],
     *,
     actor: str,
+    scope: Scope,
     tolerance_m: float,
 ) -> list[Outcome | GridmapError]:
     """Stores a block of events by COPY; each stands alone, in the order given.
@@ -53,7 +63,10 @@ def store_many(
     ).scalar_one_or_none()
     if in_force != snapshot.edition:
         raise StaleBoundaries
-    placements = place_many(snapshot, drafts, tolerance_m)
+    placements = [
+        _checked(draft, placement, memory, scope)
+        for draft, placement in zip(drafts, place_many(snapshot, drafts, tolerance_m), strict=True)
+    ]
     outcomes: list[Outcome | GridmapError | None] = [
         placement if isinstance(placement, GridmapError) else None for placement in placements
     ]
@@ -61,6 +74,18 @@ def store_many(
     block = _Block(session, memory, seal, actor, now)
     block.store([(index, event, drafts[index], placements[index]) for index, event in fresh], tolerance_m)  # type: ignore[misc]  # errors were given their outcome and claim no key
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _checked(
+    draft: EventDraft, placement: Placement | InvalidInput, memory: Memory, scope: Scope
+) -> Placement | GridmapError:
+    if isinstance(placement, Placement):
+        try:
+            check_subcategory(draft, memory.subcategories)
+            check_scope(placement, scope)
+        except (InvalidInput, NotFound) as error:
+            return error
+    return placement
 
 
 def _claim_keys(

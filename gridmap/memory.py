@@ -8,6 +8,7 @@ import bisect
 import datetime as dt
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -51,12 +52,18 @@ class Memory:
         self._timeline = _Timeline()
         self._snapshot = snapshots.empty()
         self._roster = Roster(time_zone)
+        self._subcategories: dict[str, str] = {}
         self._older: OrderedDict[int, Snapshot] = OrderedDict()
 
     @property
     def roster(self) -> Roster:
         """Who serves what, as last read."""
         return self._roster
+
+    @property
+    def subcategories(self) -> Mapping[str, str]:
+        """The category of every sub-category."""
+        return self._subcategories
 
     @property
     def snapshot(self) -> Snapshot:
@@ -91,9 +98,11 @@ class Memory:
             self._snapshot = replace(current, households=households)
 
     def refresh_roster(self) -> None:
-        """Takes over workers, units, areas and shifts."""
+        """Takes over workers, units, areas and shifts, and the sub-categories."""
         with self._lock, self._database.reader() as session:
             self._roster = load_roster(session, self._time_zone)
+            rows = session.execute(sa.text("SELECT code, category FROM subcategory")).all()
+            self._subcategories = {row.code: row.category for row in rows}
 
     def edition_at(self, moment: dt.datetime) -> int | None:
         """Number of the edition in force at a moment."""

@@ -180,7 +180,7 @@ def loads(session: Session, workers: Sequence[int] | None = None) -> dict[int, i
             f" ('assigned','accepted','transferred','escalated','suspended'){condition} GROUP BY worker"
         ),
         {} if workers is None else {"workers": list(workers)},
-    ).tuples()
+    )
     return {int(worker): int(count) for worker, count in rows}
 
 
@@ -217,7 +217,7 @@ def load_roster(session: Session, time_zone: ZoneInfo) -> Roster:
             "SELECT area, worker, unit FROM service_area WHERE valid_from <= now()"
             " AND (valid_to IS NULL OR valid_to > now()) ORDER BY area, worker, unit"
         )
-    ).tuples():
+    ):
         if worker in people:
             people_of.setdefault(area, []).append(people[worker])
         if unit in offices:

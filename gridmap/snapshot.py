@@ -12,15 +12,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from gridmap.index import AreaIndex, Places
+from gridmap.index import GRIDS, KINDS, NESTING, OVERLAYS, AreaIndex, Places
 
-NESTING = ("province", "city", "county", "town", "village", "comprehensive", "micro")
-OVERLAYS = ("precinct", "court", "procuratorate", "justice", "section")
-GRIDS = ("comprehensive", "micro", "dedicated")
-KINDS = (*NESTING, "dedicated", *OVERLAYS)
 ORDER = {kind: order for order, kind in enumerate((*NESTING, "dedicated", *OVERLAYS))}
 
 Rows = NDArray[np.int32]
+
+__all__ = ["GRIDS", "KINDS", "NESTING", "ORDER", "OVERLAYS", "Snapshot"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,8 @@ def load(session: Session, edition: int | None = None) -> Snapshot:
 
 def households(session: Session) -> dict[str, int]:
     """Resident households by area code, as counted today."""
-    return dict(session.execute(sa.text("SELECT code, households FROM household_count")).tuples().all())
+    rows = session.execute(sa.text("SELECT code, households FROM household_count"))
+    return {row.code: row.households for row in rows}
 
 
 def current_edition(session: Session, at: dt.datetime | None = None) -> int | None:

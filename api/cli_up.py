@@ -1,0 +1,140 @@
+"""`gridmap up`: the service, from nothing."""
+
+import logging
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import click
+import uvicorn
+
+from api.operator import Tool
+from gridmap import accounts
+from gridmap.db import Database
+from gridmap.errors import Conflict
+from gridmap.settings import Settings
+
+ACCOUNTS_FILE = "demo-accounts.txt"
+DEMO_NOTE = "demonstration city"
+DEMO_TABLES = (
+    "area",
+    "building",
+    "street",
+    "event",
+    "event_key",
+    "event_text",
+    "event_history",
+    "household_count",
+)
+# name, role, what they do here
+DEMO_ACCOUNTS = (
+    ("commander", "commander", "指挥长 sees the state of the county"),
+    ("dispatcher", "dispatcher", "调度员 sends events to the right worker"),
+    ("planner", "planner", "规划员 redraws grids"),
+    ("approver", "approver", "审批人 approves and publishes"),
+    ("admin", "admin", "管理员 users and settings"),
+)
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="演示 Fill an empty database with an invented county.")
+@click.option("--demo-size", type=click.Choice(["town", "full"]), default="town", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.pass_obj
+def up(tool: Tool, demo: bool, demo_size: str, host: str, port: int, processes: int) -> None:
+    """启动服务 Serve: makes, migrates and starts the database when needed, then answers on HOST:PORT."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    url = tool.url()
+    if demo:
+        _demonstrate(tool, demo_size)
+    tool.close()
+    click.echo(f"\n  gridmap  →  http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/\n")  # noqa: S104  # compared
+    _say_accounts(tool.settings)
+    # Workers are processes of their own and read their settings anew.
+    os.environ["GRIDMAP_HOME"] = str(tool.settings.home)
+    os.environ["GRIDMAP_RUN_URL"] = url
+    uvicorn.run(
+        "api.cli_up:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=processes,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=30,
+        log_level="warning",
+    )
+    if not tool.settings.database_url:
+        click.echo("Stopped. The database goes on; `gridmap db stop` ends it too.", err=True)
+
+
+def application() -> object:
+    """The app of one process, for uvicorn; its database is up and migrated."""
+    from api.app import create_app  # noqa: PLC0415  # the parent process of several needs none of it
+
+    return create_app(Settings.from_environment(), os.environ["GRIDMAP_RUN_URL"])
+
+
+def _demonstrate(tool: Tool, size: str) -> None:
+    database = tool.database()
+    if _is_filled(database):
+        return
+    from gridmap import demo  # noqa: PLC0415  # only the first start builds a city
+
+    click.echo("Building the invented county …", err=True)
+    began = time.monotonic()
+    with database.writer() as session:
+        city = demo.build(demo.SIZES[size])
+        demo.store(session, city)
+    database.vacuum(*DEMO_TABLES)
+    _make_accounts(tool.settings, database)
+    click.echo(f"  ready after {time.monotonic() - began:.1f} s", err=True)
+
+
+def _is_filled(database: Database) -> bool:
+    """Whether the demonstration city is there already.
+
+    Raises:
+        Conflict: there are boundaries of another kind; invented cases are never put among real ones.
+    """
+    import sqlalchemy as sa  # noqa: PLC0415  # with the rest of the database, when needed
+
+    with database.reader() as session:
+        note = session.execute(sa.text("SELECT note FROM edition ORDER BY id LIMIT 1")).scalar_one_or_none()
+    if note is None:
+        return False
+    if not note.startswith(DEMO_NOTE):
+        raise Conflict(
+            "This database holds boundaries already; the demonstration city goes into an empty one:"
+            " set GRIDMAP_HOME to another folder, or start without --demo",
+            code="not_empty",
+        )
+    return True
+
+
+def _make_accounts(settings: Settings, database: Database) -> None:
+    password = secrets.token_urlsafe(12)
+    lines = []
+    with database.writer() as session:
+        for name, role, what in DEMO_ACCOUNTS:
+            accounts.add_account(
+                session, name, [(role, "*")], password=password, display_name=what.split()[0]
+            )
+            lines.append(f"  {name:<12} {password}   {what}")
+    path = settings.home / ACCOUNTS_FILE
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _say_accounts(settings: Settings) -> None:
+    path: Path = settings.home / ACCOUNTS_FILE
+    if path.exists():
+        click.echo("  演示账号 demonstration accounts (name, password):\n" + path.read_text(encoding="utf-8"))

@@ -1,0 +1,133 @@
+"""What routes ask for: the service, who asks, a session whose transaction the edge owns, the language."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from api.service import Service
+from gridmap.access import Principal
+from gridmap.db import Reader, Writer
+from gridmap.errors import InvalidInput, Unauthorised
+from gridmap.settings import Settings
+
+
+async def service(request: Request) -> Service:
+    """The process's service; async, so that no thread is taken for it."""
+    found: Service = request.app.state.service
+    return found
+
+
+TheService = Annotated[Service, Depends(service)]
+
+
+async def principal(request: Request) -> Principal:
+    """Who asks; the guard has let nobody else through."""
+    found: Principal | None = request.scope.get("state", {}).get("principal")
+    if found is None:
+        raise Unauthorised("Sign in first")
+    return found
+
+
+ThePrincipal = Annotated[Principal, Depends(principal)]
+
+
+def reader(service: TheService) -> Iterator[Reader]:
+    """A read-only transaction for the length of the request."""
+    with service.database.reader() as session:
+        yield session
+
+
+def writer(service: TheService) -> Iterator[Writer]:
+    """A transaction that is committed before the reply is sent."""
+    with service.database.writer() as session:
+        yield session
+
+
+# scope="function": the transaction ends before the reply, so that a failed commit is never told as a success.
+TheReader = Annotated[Reader, Depends(reader, scope="function")]
+TheWriter = Annotated[Writer, Depends(writer, scope="function")]
+
+
+async def language(request: Request) -> str:
+    """`zh` unless the client prefers English; a page says it by `?lang=`."""
+    asked = request.query_params.get("lang")
+    if asked in {"zh", "en"}:
+        return asked
+    return preferred(request.headers.get("accept-language", ""))
+
+
+def preferred(header: str) -> str:
+    """The first of zh and en in an Accept-Language header by its weights; zh where neither stands there."""
+    best, language_ = 0.0, "zh"
+    for part in header.split(","):
+        name, _, parameters = part.strip().partition(";")
+        try:
+            weight = float(parameters.strip().removeprefix("q=")) if parameters else 1.0
+        except ValueError:
+            continue
+        token = name.split("-")[0].lower()
+        if token in {"zh", "en"} and weight > best:
+            best, language_ = weight, token
+    return language_
+
+
+TheLanguage = Annotated[str, Depends(language)]
+
+
+def moment(text: str | None, name: str, settings: Settings) -> dt.datetime | None:
+    """A time from a query: RFC 3339 with its zone, or a plain date, which is midnight in the configured zone.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if not text:
+        return None
+    try:
+        if len(text) == 10:
+            return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), settings.time_zone)
+        # A plus sign in a query string arrives as a space where the client did not escape it.
+        parsed = dt.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    except ValueError as error:
+        raise _no_moment(text, name) from error
+    if parsed.tzinfo is None:
+        raise _no_moment(text, name)
+    return parsed
+
+
+def _no_moment(text: str, name: str) -> InvalidInput:
+    return InvalidInput(
+        f"{name}={text[:40]!r} is no time: RFC 3339 with a zone (2026-08-24T13:51:00+08:00) or a date (2026-08-24)",
+        code="bad_time",
+        findings=[{"field": name, "value": text[:40], "message": "RFC 3339 with a zone, or a date"}],
+    )
+
+
+def comma_list(text: str | None) -> tuple[str, ...]:
+    """The parts of a comma-separated list, without empty ones."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def bbox(text: str | None) -> tuple[float, float, float, float] | None:
+    """West, south, east, north from a query.
+
+    Raises:
+        InvalidInput: not four finite numbers in order.
+    """
+    if not text:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        west, south, east, north = 1.0, 1.0, 0.0, 0.0
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        raise InvalidInput(
+            "bbox is west,south,east,north in degrees, west ≤ east and south ≤ north",
+            code="bad_bbox",
+            findings=[{"field": "bbox", "value": text[:80], "message": "four numbers in degrees"}],
+        )
+    return west, south, east, north
+
+
+Limit = Annotated[int, Query(ge=1, description="Features a page; a larger one than allowed is clamped.")]

@@ -1,0 +1,131 @@
+"""From error to status, in one table; problems as application/problem+json. Unknown errors are logged, not shown."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.schemas import Problem
+from gridmap.errors import (
+    Conflict,
+    Forbidden,
+    GridmapError,
+    InvalidInput,
+    NotFound,
+    NotPossible,
+    Unauthorised,
+    Unavailable,
+)
+
+_log = logging.getLogger("gridmap.api")
+
+STATUS: Mapping[type[GridmapError], int] = {
+    InvalidInput: 422,
+    NotFound: 404,
+    Forbidden: 403,
+    Unauthorised: 401,
+    Conflict: 409,
+    Unavailable: 503,
+    NotPossible: 500,
+}
+RETRY_AFTER_S = 2
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(
+    status: int, code: str, detail: str, *, instance: str = "", findings: Sequence[Mapping[str, Any]] = ()
+) -> Response:
+    """A problem as a response."""
+    headers = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "instance": instance,
+        "findings": list(findings),
+    }
+    content = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return Response(content, status, headers, media_type=MEDIA_TYPE)
+
+
+def of(error: GridmapError, instance: str = "") -> Response:
+    """A core error as a response."""
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return problem(status, error.code, error.message, instance=instance, findings=error.findings)
+
+
+def findings(error: ValidationError | RequestValidationError) -> list[dict[str, Any]]:
+    """Pydantic's errors as findings: field, what was wrong, and the value, shortened."""
+    found = []
+    for each in error.errors():
+        place = [str(part) for part in each["loc"] if part not in {"body", "query", "path"}]
+        finding = {"field": ".".join(place), "message": each["msg"].removeprefix("Value error, ")}
+        value = each.get("input")
+        if isinstance(value, str | int | float | bool):
+            finding["value"] = str(value)[:80]
+        found.append(finding)
+    return found
+
+
+def invalid(error: ValidationError | RequestValidationError) -> InvalidInput:
+    """Pydantic's errors as the core's; the message names the first field."""
+    found = findings(error)
+    first = found[0] if found else {"field": "", "message": "invalid"}
+    where = f"{first['field']}: " if first["field"] else ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    code = "bad_json" if any(each["type"] == "json_invalid" for each in error.errors()) else "invalid_input"
+    return InvalidInput(f"{where}{first['message']}{more}", code=code, findings=found)
+
+
+def request_id(request: Request) -> str:
+    """The request's number to quote."""
+    return str(request.scope.get("state", {}).get("request_id", ""))
+
+
+def install(app: FastAPI) -> None:
+    """Hangs the table into an app."""
+
+    @app.exception_handler(GridmapError)
+    async def _core(request: Request, error: Exception) -> Response:
+        assert isinstance(error, GridmapError)  # noqa: S101  # what the handler is registered for
+        if isinstance(error, NotPossible | Unavailable):
+            _log.warning("%s: %s", error.code, error.message)
+        return of(error, request_id(request))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101  # the same
+        return of(invalid(error), request_id(request))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  # the same
+        code = HTTPStatus(error.status_code).name.lower()
+        response = problem(error.status_code, code, str(error.detail), instance=request_id(request))
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        return response
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Error responses for the OpenAPI description."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
+        }
+        for status in statuses
+    }

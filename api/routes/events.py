@@ -1,0 +1,133 @@
+"""Events read: lists with filters, counts, one, its history."""
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api import problems, shapes
+from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment
+from api.schemas import EventCounts, EventOut, EventQuery, FeatureCollection
+from api.service import Service
+from gridmap import event_queries
+from gridmap.errors import InvalidInput
+from gridmap.event_queries import EventFilter
+from gridmap.events import CATEGORIES, STATES
+
+router = APIRouter(prefix="/api/events", tags=["events"])
+
+
+def _known(values: Sequence[str], allowed: Sequence[str], name: str) -> tuple[str, ...]:
+    for value in values:
+        if value not in allowed:
+            raise InvalidInput(
+                f"{name}={value[:40]!r} is not known; allowed: {', '.join(allowed)}",
+                code=f"unknown_{name}",
+                findings=[{"field": name, "value": value[:40], "message": f"one of {', '.join(allowed)}"}],
+            )
+    return tuple(values)
+
+
+def _near(text: str | None) -> tuple[float, float] | None:
+    if not text:
+        return None
+    try:
+        lon, lat = (float(part) for part in text.split(","))
+    except ValueError:
+        lon = lat = math.nan
+    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        raise InvalidInput("near is lon,lat in degrees", code="bad_near")
+    return lon, lat
+
+
+def _filter(asked: EventQuery, service: Service) -> EventFilter:
+    """The filters of a query, checked; several values are comma-separated."""
+    return EventFilter(
+        bbox=bbox(asked.bbox),
+        grid=asked.grid or None,
+        area=asked.area or None,
+        categories=_known(comma_list(asked.category), CATEGORIES, "category"),
+        subcategories=comma_list(asked.subcategory),
+        statuses=_known(comma_list(asked.status), STATES, "status"),
+        worker=asked.worker,
+        unit=asked.unit,
+        overdue=asked.overdue,
+        since=moment(asked.since, "from", service.settings),
+        until=moment(asked.to, "to", service.settings),
+        near=_near(asked.near),
+        radius_m=asked.radius_m,
+    )
+
+
+Asked = Annotated[EventQuery, Query()]
+
+
+@router.get("", responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)})
+def events(  # what FastAPI injects
+    asked: Asked,
+    request: Request,
+    service: TheService,
+    principal: ThePrincipal,
+    session: TheReader,
+    language: TheLanguage,
+) -> Response:
+    """Events in my areas as GeoJSON, newest first; `next` is the path of the next page."""
+    principal.require("events")
+    wanted = _filter(asked, service)
+    if asked.sort == "near" and wanted.near is None:
+        raise InvalidInput("sort=near needs near=lon,lat", code="bad_sort")
+    after = None
+    if asked.cursor:
+        key, number = shapes.read_cursor(asked.cursor, (float if asked.sort == "near" else dt.datetime, int))
+        after = (key, number)
+    found = event_queries.page(
+        session, service.memory.snapshot, principal, wanted, sort=asked.sort, after=after, limit=asked.limit
+    )
+    features = [
+        shapes.event_feature(shapes.event(row, service.memory, service.seal.open(row["contact"]), language))
+        for row in found.rows
+    ]
+    following = None
+    if found.last is not None:
+        following = str(request.url.include_query_params(cursor=shapes.cursor(found.last)))
+        following = following[len(str(request.base_url)) - 1 :]
+    return shapes.json_response(
+        {"type": "FeatureCollection", "features": features, "next": following}, media_type=shapes.GEOJSON
+    )
+
+
+@router.get(
+    "/counts", responses={200: {"model": EventCounts}, **problems.documented(401, 403, 404, 422, 503)}
+)
+def counts(asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader) -> Response:
+    """Number of events by status, for the same filters."""
+    principal.require("events")
+    wanted = _filter(asked, service)
+    by_status = event_queries.counts(session, service.memory.snapshot, principal, wanted)
+    return shapes.json_response({"counts": by_status, "total": sum(by_status.values())})
+
+
+@router.get("/{event}", responses={200: {"model": EventOut}, **problems.documented(401, 403, 404, 422, 503)})
+def event(
+    event: int, service: TheService, principal: ThePrincipal, session: TheReader, language: TheLanguage
+) -> Response:
+    """One event, with the reasons for its grid and its worker."""
+    row = event_queries.one(session, principal, _number(event))
+    return shapes.json_response(
+        shapes.event(row, service.memory, service.seal.open(row["contact"]), language)
+    )
+
+
+@router.get("/{event}/history", responses=problems.documented(401, 403, 404, 422, 503))
+def history(event: int, principal: ThePrincipal, session: TheReader) -> Response:
+    """The steps of an event's life, oldest first; nobody can change them."""
+    steps = [dict(step) for step in event_queries.history(session, principal, _number(event))]
+    return shapes.json_response({"history": steps})
+
+
+def _number(event: int) -> int:
+    # Larger than any number that the sequence gives: not there, rather than an error of the database.
+    return event if 0 <= event < 2**63 else 0

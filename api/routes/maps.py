@@ -1,0 +1,5 @@
+"""Heat, to come."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

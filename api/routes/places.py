@@ -1,0 +1,211 @@
+"""Whose place is it; areas, editions, and search."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import shapely
+import sqlalchemy as sa
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api import problems, shapes
+from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment
+from api.located import shaped
+from api.schemas import Category, Feature, FeatureCollection, Located, to_wgs84
+from api.service import Service
+from gridmap import areas as area_loads
+from gridmap import crs as reference_systems
+from gridmap import locating
+from gridmap.access import Scope
+from gridmap.errors import InvalidInput, NotFound
+from gridmap.snapshot import KINDS, Snapshot
+from layers.features import area_features
+
+router = APIRouter(prefix="/api", tags=["places"])
+LARGEST_PAGE = 20_000
+LONGEST_SEARCH = 80
+
+
+@router.get("/locate", responses={200: {"model": Located}, **problems.documented(401, 403, 404, 422, 503)})
+async def locate(  # the query's parameters
+    service: TheService,
+    principal: ThePrincipal,
+    language: TheLanguage,
+    lon: float,
+    lat: float,
+    crs: str = "wgs84",
+    at: str | None = None,
+    category: Category = "other",
+) -> Response:
+    """Whose a place is: the grid, the chain of areas, who would get an event of this category, and why."""
+    scope = principal.require("areas")
+    x, y = to_wgs84(lon, lat, reference_systems.normalise(crs))
+    when = moment(at, "at", service.settings)
+    memory = service.memory
+    snapshot = memory.at(when) if when else memory.snapshot
+    answer = locating.locate(snapshot, memory.roster, x, y, category, service.settings.tolerance_m)
+    if answer.paths and not scope.holds_any(answer.paths):
+        raise NotFound("The place is not within your areas", code="outside_areas")
+    return shapes.json_response(shaped(snapshot, memory, answer, language))
+
+
+def _snapshot(service: Service, edition: int | None, at: str | None) -> Snapshot:
+    """The boundaries asked for, by number, by moment, or the present ones.
+
+    Raises:
+        NotFound: there is no such edition.
+    """
+    when = moment(at, "at", service.settings)
+    if edition is None:
+        return service.memory.at(when) if when else service.memory.snapshot
+    with service.database.reader() as session:
+        known = session.execute(
+            sa.text("SELECT 1 FROM edition WHERE id = :edition"), {"edition": edition}
+        ).scalar()
+    if known is None:
+        raise NotFound(f"No edition {edition}", code="unknown_edition")
+    return service.memory.edition(edition)
+
+
+@router.get(
+    "/areas", responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)}
+)
+def areas(  # noqa: PLR0913  # the query's parameters
+    request: Request,
+    service: TheService,
+    principal: ThePrincipal,
+    kind: str | None = None,
+    bbox_: Annotated[str | None, Query(alias="bbox")] = None,
+    within: str | None = None,
+    edition: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+    at: str | None = None,
+    crs: str = "wgs84",
+    geometry: bool = True,
+    limit: Annotated[int, Query(ge=1)] = 1000,
+    cursor: str | None = None,
+) -> Response:
+    """Areas as GeoJSON in the order of their codes; `within` an area means all below it."""
+    scope = principal.require("areas")
+    snapshot = _snapshot(service, edition, at)
+    keep = _in_scope(snapshot, scope)
+    if kind:
+        for each in comma_list(kind):
+            if each not in KINDS:
+                raise InvalidInput(f"kind={each[:40]!r}; allowed: {', '.join(KINDS)}", code="unknown_kind")
+        keep &= np.isin(snapshot.kind.astype(str), comma_list(kind))
+    if within:
+        keep &= _below(snapshot, _visible(snapshot, scope, within))
+    if box := bbox(bbox_):
+        keep &= shapely.intersects(shapely.box(*box), snapshot.geom)
+    if cursor:
+        (after,) = shapes.read_cursor(cursor, (str,))
+        keep &= snapshot.code > after
+    rows = np.flatnonzero(keep)
+    limit = min(limit, LARGEST_PAGE)
+    following = None
+    if len(rows) > limit:
+        rows = rows[:limit]
+        url = str(request.url.include_query_params(cursor=shapes.cursor([snapshot.code[rows[-1]]])))
+        following = url[len(str(request.base_url)) - 1 :]
+    body = area_features(
+        snapshot, rows, crs=reference_systems.normalise(crs), geometry=geometry, following=following
+    )
+    return Response(body, media_type=shapes.GEOJSON)
+
+
+def _in_scope(snapshot: Snapshot, scope: Scope) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if scope.paths is None:
+        return np.ones(len(snapshot), dtype=bool)
+    return np.fromiter((scope.holds(path) for path in snapshot.path), dtype=bool, count=len(snapshot))
+
+
+def _below(snapshot: Snapshot, row: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """An area and all whose path goes through it."""
+    inside = Scope((snapshot.path[row],))
+    return np.fromiter((inside.holds(path) for path in snapshot.path), dtype=bool, count=len(snapshot))
+
+
+def _visible(snapshot: Snapshot, scope: Scope, code: str) -> int:
+    row = snapshot.row.get(code)
+    if row is None or not scope.holds(snapshot.path[row]):
+        raise NotFound(f"No area {code[:64]} within your areas", code="unknown_area")
+    return row
+
+
+@router.get(
+    "/areas/{code}", responses={200: {"model": Feature}, **problems.documented(401, 403, 404, 422, 503)}
+)
+def area(  # the query's parameters
+    code: str,
+    service: TheService,
+    principal: ThePrincipal,
+    edition: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+    at: str | None = None,
+    crs: str = "wgs84",
+) -> Response:
+    """One area as a GeoJSON feature."""
+    scope = principal.require("areas")
+    snapshot = _snapshot(service, edition, at)
+    row = _visible(snapshot, scope, code)
+    body = area_features(
+        snapshot, np.array([row]), crs=reference_systems.normalise(crs), geometry=True, following=None
+    )
+    start = body.index(b'"features":[') + len(b'"features":[')
+    return Response(body[start : body.rindex(b"]")], media_type=shapes.GEOJSON)
+
+
+@router.get("/areas/{code}/lineage", responses=problems.documented(401, 403, 404, 422, 503))
+def lineage(code: str, principal: ThePrincipal, session: TheReader) -> Response:
+    """Where an area came from and where it went, by edition."""
+    scope = principal.require("areas")
+    held = session.execute(
+        sa.text("SELECT path::text FROM area WHERE code = :code ORDER BY edition_from DESC LIMIT 1"),
+        {"code": code.replace("\x00", "")},
+    ).scalar_one_or_none()
+    if held is None or not scope.holds(held):
+        raise NotFound(f"No area {code[:64]} within your areas", code="unknown_area")
+    steps = session.execute(
+        sa.text(
+            "SELECT l.edition, nullif(e.in_force_from, '-infinity') AS in_force_from, l.change,"
+            " l.old_code, l.new_code FROM lineage l JOIN edition e ON e.id = l.edition"
+            " WHERE l.old_code = :code OR l.new_code = :code ORDER BY l.edition, l.old_code, l.new_code"
+        ),
+        {"code": code},
+    ).mappings()
+    return shapes.json_response({"code": code, "lineage": [dict(step) for step in steps]})
+
+
+@router.get("/editions", responses=problems.documented(401, 403, 422, 503))
+def editions(service: TheService, principal: ThePrincipal, session: TheReader) -> Response:
+    """Editions, newest first; `in_force_from` null means since ever."""
+    principal.require("areas")
+    return shapes.json_response(
+        {"current": service.memory.snapshot.edition, "editions": area_loads.editions(session)}
+    )
+
+
+Kind = Literal["area", "street", "event"]
+
+
+@router.get("/search", responses=problems.documented(401, 403, 422, 503))
+def search(
+    q: str,
+    service: TheService,
+    principal: ThePrincipal,
+    session: TheReader,
+    limit: Annotated[int, Query(ge=1)] = 20,
+) -> Response:
+    """Areas by code or name, streets by name, events by number or external id: within my areas only."""
+    scope = principal.require("areas")
+    words = q.strip().replace("\x00", "")[:LONGEST_SEARCH]
+    limit = min(limit, 50)
+    if not words:
+        return shapes.json_response({"results": []})
+    results = locating.search_areas(service.memory.snapshot, scope, words, limit)
+    if len(results) < limit:
+        results += locating.search_streets(
+            session, service.memory.snapshot, scope, words, limit - len(results)
+        )
+    if len(results) < limit and principal.may("events"):
+        results += locating.search_events(session, principal, words, limit - len(results))
+    return shapes.json_response({"results": results})

@@ -1,0 +1,189 @@
+"""Signing in and out: tokens for programs, sessions for the pages."""
+
+import secrets
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from anyio import to_thread
+from fastapi import APIRouter, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from api import problems, rendering
+from api.deps import ThePrincipal, TheService
+from api.guard import SESSION_COOKIE
+from api.schemas import Me, Token
+from api.service import LOCKED_S, Service
+from api.shapes import json_response
+from api.tokens import LIFETIME
+from gridmap import accounts
+from gridmap.access import EVERYWHERE, Principal
+from gridmap.errors import Unauthorised
+
+router = APIRouter()
+FORM_COOKIE = "gridmap_form"
+_PAGE_ERRORS = {"sign_in_locked": "locked"}
+
+
+def _sign_in(service: Service, name: str, password: str) -> tuple[int, int]:
+    """Account and token version of whoever knows the password.
+
+    Raises:
+        Unauthorised: wrong, or locked after too many tries.
+    """
+    if service.failures.left(name) == 0:
+        raise Unauthorised(f"Too many failed tries; wait {LOCKED_S / 60:.0f} minutes", code="sign_in_locked")
+    with service.database.reader() as session:
+        account = accounts.authenticate(session, name, password)
+        if account is None:
+            left = service.failures.failed(name)
+            raise Unauthorised(
+                f"Name or password is wrong; {left} tries left",
+                code="sign_in_failed",
+                findings=[{"left": left}],
+            )
+        version = accounts.account_number(session, name)[1]
+    service.failures.succeeded(name)
+    return account, version
+
+
+@router.post(
+    "/api/token", tags=["session"], responses={200: {"model": Token}, **problems.documented(401, 422, 503)}
+)
+def token(
+    service: TheService,
+    username: Annotated[str, Form(max_length=64)],
+    password: Annotated[str, Form(max_length=256)],
+) -> Response:
+    """A bearer token for a name and its password."""
+    account, version = _sign_in(service, username, password)
+    issued = service.tokens.issue(account, version)
+    return json_response(
+        {"access_token": issued, "token_type": "bearer", "expires_in": int(LIFETIME.total_seconds())}
+    )
+
+
+@router.get("/api/me", tags=["session"], responses={200: {"model": Me}, **problems.documented(401, 503)})
+async def me(service: TheService, principal: ThePrincipal) -> Response:
+    """Who I am, what I may do, and where my part of the map is."""
+    code, name, box = home(service, principal)
+    return json_response(
+        {
+            "name": principal.name,
+            "display_name": principal.display_name,
+            "roles": [{"role": role.role, "area": role.area} for role in principal.roles],
+            "may": list(principal.actions()),
+            "home": code,
+            "home_name": name,
+            "bbox": box,
+        }
+    )
+
+
+def home(service: Service, principal: Principal) -> tuple[str | None, str | None, list[float] | None]:
+    """The area where somebody's map opens: that of the first role, or the largest there is."""
+    snapshot = service.memory.snapshot
+    held = [role.area for role in principal.roles if role.area in snapshot.row]
+    rows = [snapshot.row[code] for code in held]
+    if not rows and any(role.area == EVERYWHERE for role in principal.roles):
+        rows = [row for row in range(len(snapshot)) if snapshot.parent[row] is None]
+        if len(rows) > 1:  # several roots: no one area is home, but the map shows them all
+            bounds = snapshot.bounds[rows]
+            box = [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()]
+            return None, None, box
+        # a chain of single children (province, city) is nobody's home: go down to where it branches
+        while rows and len(below := snapshot.children(snapshot.code[rows[0]])) == 1:
+            rows = [int(below[0])]
+    if not rows:
+        return None, None, None
+    return snapshot.code[rows[0]], snapshot.name[rows[0]], snapshot.bounds[rows[0]].tolist()
+
+
+@router.get("/login", include_in_schema=False)
+async def login_page(request: Request, service: TheService, next: str = "/") -> Response:  # noqa: A002  # the URL's word
+    """The sign-in page."""
+    return _login_page(request, service, next)
+
+
+def _login_page(
+    request: Request,
+    service: Service,
+    onward: str,
+    *,
+    error: str = "",
+    left: int | None = None,
+    status: int = 200,
+) -> Response:
+    nonce = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(18)
+    values = {
+        "csrf": service.tokens.form_value(nonce),
+        "next": _local(onward),
+        "error": error,
+        "left": left,
+        "username": "",
+    }
+    response = rendering.page(request, service, "login.html", values, status=status)
+    _set_cookie(request, response, FORM_COOKIE, nonce)
+    return response
+
+
+def _local(onward: str) -> str:
+    """A path on this site; anything else, which could lead a person away, is the start page."""
+    parts = urlsplit(onward)
+    local = (
+        not parts.scheme
+        and not parts.netloc
+        and onward.startswith("/")
+        and not onward.startswith(("//", "/\\"))
+    )
+    return onward if local else "/"
+
+
+def _set_cookie(request: Request, response: Response, name: str, value: str) -> None:
+    response.set_cookie(
+        name,
+        value,
+        max_age=int(LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+@router.post("/login", include_in_schema=False)
+async def login(
+    request: Request,
+    service: TheService,
+    username: Annotated[str, Form(max_length=64)] = "",
+    password: Annotated[str, Form(max_length=256)] = "",
+    csrf: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",  # noqa: A002  # the form's word
+) -> Response:
+    """Signs in by the page's form."""
+    if not service.tokens.form_fits(request.cookies.get(FORM_COOKIE, ""), csrf):
+        return _login_page(request, service, next, error="csrf", status=403)
+    try:
+        account, version = await to_thread.run_sync(_sign_in, service, username, password)
+    except Unauthorised as error:
+        left = error.findings[0]["left"] if error.findings else 0
+        return _login_page(
+            request,
+            service,
+            next,
+            error=_PAGE_ERRORS.get(error.code, "bad_credentials"),
+            left=left,
+            status=401,
+        )
+    response = RedirectResponse(_local(next), status_code=303)
+    _set_cookie(request, response, SESSION_COOKIE, service.tokens.issue(account, version, "session"))
+    return response
+
+
+@router.post("/logout", include_in_schema=False)
+async def logout(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
+    """Signs out; the form carries the session's CSRF value."""
+    known = str(request.scope.get("state", {}).get("csrf", ""))
+    if not known or not secrets.compare_digest(known.encode(), csrf.encode()):
+        return RedirectResponse("/", status_code=303)
+    response = RedirectResponse("/login", status_code=303)
+    response.delete_cookie(SESSION_COOKIE)
+    return response

@@ -1,0 +1,112 @@
+"""Pages, health, and the live stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import orjson
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from api import problems, rendering, shapes
+from api.deps import ThePrincipal, TheService
+from api.routes.session import home
+from api.service import Service
+from gridmap.access import Principal
+from gridmap.errors import GridmapError
+from gridmap.event_queries import visible_row
+from gridmap.live import Change
+
+router = APIRouter()
+HEARTBEAT_S = 15.0
+
+
+@router.get("/", include_in_schema=False)
+async def command_map(request: Request, service: TheService) -> Response:
+    """The command map; who is not signed in signs in first."""
+    state = request.scope.get("state", {})
+    principal: Principal | None = state.get("principal")
+    if principal is None:
+        query = f"?{request.url.query}" if request.url.query else ""
+        onward = request.url_for("login_page").include_query_params(next=f"/{query}")
+        return RedirectResponse(f"{onward.path}?{onward.query}", status_code=303)
+    _, name, _ = home(service, principal)
+    values = {"csrf": state.get("csrf", ""), "user": rendering.user(principal, name)}
+    return rendering.page(request, service, "index.html", values)
+
+
+@router.get("/healthz", tags=["operation"])
+async def healthz() -> Response:
+    """The process answers."""
+    return shapes.json_response({"status": "ok"})
+
+
+@router.get("/readyz", tags=["operation"], responses=problems.documented(503))
+def readyz(service: TheService) -> Response:
+    """Requests can be served: the database answers and the boundaries are in memory."""
+    try:
+        with service.database.reader() as session:
+            newest = session.execute(sa.text("SELECT max(id) FROM edition")).scalar()
+    except GridmapError as error:
+        return problems.of(error)
+    snapshot = service.memory.snapshot
+    return shapes.json_response(
+        {
+            "status": "ready",
+            "edition": snapshot.edition,
+            "newest_edition": newest,
+            "live": service.live.connected,
+        }
+    )
+
+
+@router.get("/api/stream", tags=["live"], responses=problems.documented(401, 403, 404, 503))
+async def stream(
+    request: Request, service: TheService, principal: ThePrincipal, area: str | None = None
+) -> Response:
+    """Server-sent events: `event` for new and changed events, `edition` for new boundaries, within my areas."""
+    scope = principal.require("areas")
+    below = None
+    if area:
+        snapshot = service.memory.snapshot
+        below = snapshot.path[visible_row(snapshot, scope, area)]
+    follow = _follow(request, service, principal, below)
+    return StreamingResponse(follow, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _follow(
+    request: Request, service: Service, principal: Principal, below: str | None
+) -> AsyncIterator[bytes]:
+    yield b"retry: 2000\n\n"
+    with service.hub.subscribe() as queue:
+        while not await request.is_disconnected():
+            try:
+                changes = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            if changes is None:
+                return
+            for change in changes:
+                if said := _said(change, principal, below):
+                    yield said
+
+
+def _said(change: Change, principal: Principal, below: str | None) -> bytes | None:
+    """A change as a server-sent event, if this principal may know of it.
+
+    Those who see counts but no events are told that something changed, not what.
+    """
+    if change.topic != "event":
+        return _event(change.id, change.topic, {"edition": change.edition})
+    if below is not None and not any(path == below or path.startswith(below + ".") for path in change.paths):
+        return None
+    if principal.scope("events").holds_any(change.paths):
+        return _event(change.id, "event", {"id": change.event})
+    if principal.scope("counts").holds_any(change.paths):
+        return _event(change.id, "event", {})
+    return None
+
+
+def _event(number: int, name: str, data: dict[str, object]) -> bytes:
+    return f"id: {number}\nevent: {name}\ndata: ".encode() + orjson.dumps(data) + b"\n\n"

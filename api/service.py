@@ -1,0 +1,160 @@
+"""What one process of the service holds: settings, database, memory, tokens, and who is who."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from api.tokens import Tokens, secret_key
+from gridmap import accounts
+from gridmap.access import Principal
+from gridmap.db import Database
+from gridmap.errors import Unauthorised
+from gridmap.live import Change, Live
+from gridmap.memory import Memory
+from gridmap.sealing import Seal
+from gridmap.settings import Settings
+
+PRINCIPAL_KEPT_S = 30.0
+FAILURES_ALLOWED = 5
+LOCKED_S = 300.0
+
+
+class Service:
+    """Everything a request needs; made once per process, closed at its end.
+
+    Args:
+        settings: of the installation.
+        url: of the database, migrated already.
+    """
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self.settings = settings
+        self.database = Database(url, pool_size=settings.pool_size, statement_timeout_s=60)
+        secret = secret_key(settings)
+        self.tokens = Tokens(secret)
+        self.seal = Seal(secret)
+        self.memory = Memory(self.database, settings.time_zone)
+        self.hub = Hub()
+        self.failures = Failures()
+        self.live = Live(self.database, self._on_topic, self.hub.publish)
+        self._principals: dict[int, tuple[float, Principal, int]] = {}
+
+    def start(self) -> None:
+        """Reads what a process keeps in memory and begins to listen."""
+        self.memory.refresh()
+        self.live.start()
+
+    def stop(self) -> None:
+        """Ends threads and connections."""
+        self.hub.close()
+        self.live.stop()
+        self.database.close()
+
+    def _on_topic(self, topic: str) -> None:
+        if topic in {"edition", "everything"}:
+            self.memory.refresh_boundaries()
+        if topic in {"households", "everything"}:
+            self.memory.refresh_households()
+        if topic in {"roster", "everything"}:
+            self.memory.refresh_roster()
+        if topic in {"accounts", "edition", "everything"}:
+            self._principals.clear()
+
+    def known_principal(self, account: int, version: int) -> Principal | None:
+        """Who an account is, if this process still knows it surely; None means: ask the database."""
+        kept = self._principals.get(account)
+        if kept is None or not self.live.connected or kept[0] < time.monotonic() or kept[2] != version:
+            return None
+        return kept[1]
+
+    def principal(self, account: int, version: int) -> Principal:
+        """Who an account is today.
+
+        Raises:
+            Unauthorised: it is disabled or gone, or the token was revoked.
+        """
+        with self.database.reader() as session:
+            found = accounts.principal(session, account)
+        if found is None or found[1] != version:
+            raise Unauthorised("The token was revoked; sign in again", code="token_revoked")
+        self._principals[account] = (time.monotonic() + PRINCIPAL_KEPT_S, *found)
+        return found[0]
+
+
+@dataclass(slots=True)
+class _Tries:
+    count: int
+    since: float
+
+
+class Failures:
+    """Failed sign-ins by name, in this process: after a few the name is locked for a while."""
+
+    def __init__(self) -> None:
+        self._tries: dict[str, _Tries] = {}
+        self._lock = threading.Lock()
+
+    def left(self, name: str) -> int:
+        """How many tries a name has left; 0 means locked."""
+        with self._lock:
+            tries = self._tries.get(name)
+            if tries is None or time.monotonic() - tries.since > LOCKED_S:
+                self._tries.pop(name, None)
+                return FAILURES_ALLOWED
+            return max(0, FAILURES_ALLOWED - tries.count)
+
+    def failed(self, name: str) -> int:
+        """Counts a failure; returns the tries left."""
+        with self._lock:
+            if len(self._tries) > 10_000:  # somebody tries names at random: forget the oldest half
+                for old in sorted(self._tries, key=lambda key: self._tries[key].since)[:5_000]:
+                    del self._tries[old]
+            tries = self._tries.setdefault(name, _Tries(0, time.monotonic()))
+            tries.count += 1
+            tries.since = time.monotonic()
+        return self.left(name)
+
+    def succeeded(self, name: str) -> None:
+        """Forgets a name's failures."""
+        with self._lock:
+            self._tries.pop(name, None)
+
+
+class Hub:
+    """Passes changes from the listener's thread to the open streams of this process."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[list[Change] | None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def subscribe(self) -> Iterator[asyncio.Queue[list[Change] | None]]:
+        """A queue of changes from now on; None says that the service stops."""
+        self._loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[list[Change] | None] = asyncio.Queue(maxsize=1000)
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+    def publish(self, changes: list[Change]) -> None:
+        """Called from the listener's thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._put, changes)
+
+    def close(self) -> None:
+        """Ends every stream."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop may close in between
+                loop.call_soon_threadsafe(self._put, None)
+
+    def _put(self, changes: list[Change] | None) -> None:
+        for queue in self._queues:
+            with contextlib.suppress(asyncio.QueueFull):  # a reader this slow reconnects and reads anew
+                queue.put_nowait(changes)

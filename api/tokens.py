@@ -1,0 +1,92 @@
+"""Signed tokens: a bearer token for programs, a session for the pages with a CSRF value bound to it."""
+
+import datetime as dt
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+import jwt
+
+from gridmap.errors import Unauthorised
+from gridmap.settings import Settings
+
+ALGORITHM = "HS256"
+LIFETIME = dt.timedelta(hours=12)
+SECRET_FILE = "secret.key"  # noqa: S105  # its name, not its content
+Kind = Literal["bearer", "session"]
+
+
+def secret_key(settings: Settings) -> str:
+    """The installation's secret: from the settings, else made once and kept in the home, readable by its owner."""
+    if settings.secret_key:
+        return settings.secret_key
+    path = settings.home / SECRET_FILE
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(number, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid token says."""
+
+    account: int
+    version: int
+    kind: Kind
+    csrf: str
+
+
+class Tokens:
+    """Signs and reads tokens.
+
+    Args:
+        secret: of the installation; tokens signed with another are not valid.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.blake2b(secret.encode(), digest_size=32, person=b"gridmap-tokens").digest()
+
+    def issue(self, account: int, version: int, kind: Kind = "bearer") -> str:
+        """A token for an account, valid for `LIFETIME` or until the account's version is raised."""
+        now = dt.datetime.now(dt.UTC)
+        claims = {
+            "sub": str(account),
+            "ver": version,
+            "kind": kind,
+            "csrf": secrets.token_urlsafe(18),
+            "iat": now,
+            "exp": now + LIFETIME,
+        }
+        return jwt.encode(claims, self._key, ALGORITHM)
+
+    def read(self, token: str) -> Claims:
+        """What a token says.
+
+        Raises:
+            Unauthorised: not ours, altered, or expired.
+        """
+        try:
+            claims = jwt.decode(
+                token, self._key, [ALGORITHM], options={"require": ["sub", "exp", "ver", "kind"]}
+            )
+            return Claims(int(claims["sub"]), int(claims["ver"]), claims["kind"], str(claims.get("csrf", "")))
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthorised("The token has expired; sign in again", code="token_expired") from error
+        except (jwt.InvalidTokenError, ValueError, KeyError) as error:
+            raise Unauthorised("The token is not valid; sign in again", code="token_invalid") from error
+
+    def form_value(self, nonce: str) -> str:
+        """What a form must send back beside the cookie that carries the nonce, before anybody is signed in."""
+        return hmac.new(self._key, nonce.encode(), "sha256").hexdigest()
+
+    def form_fits(self, nonce: str, value: str) -> bool:
+        """Whether a form's value belongs to the cookie's nonce."""
+        return bool(nonce) and hmac.compare_digest(self.form_value(nonce), value)
