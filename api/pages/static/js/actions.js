@@ -12,20 +12,35 @@ import { failed } from "./states.js";
 import { shifted } from "./time.js";
 
 function mapButtons(view, home) {
-  const button = (name, act) => h("button", { type: "button", "aria-label": t(`zoom.${name}`), title: t(`zoom.${name}`), onclick: act }, h("span", { class: `zoom-${name}` }));
-  byId("map-tools").replaceChildren(button("in", () => view.map.zoom(1)), button("out", () => view.map.zoom(-1)), button("home", home));
+  const button = (name, act) =>
+    h(
+      "button",
+      { type: "button", "aria-label": t(`zoom.${name}`), title: t(`zoom.${name}`), onclick: act },
+      h("span", { class: `zoom-${name}` }),
+    );
+  byId("map-tools").replaceChildren(
+    button("in", () => view.map.zoom(1)),
+    button("out", () => view.map.zoom(-1)),
+    button("home", home),
+  );
 }
 
 /** Selecting, going down and up, and where the map goes with it. */
 function choosing({ store, facts, view }) {
-  let fitNext = false;
+  let fitNext = narrow.matches && !store.get().view;
   const select = (code, { move = false } = {}) => {
     fitNext = move || narrow.matches;
-    if (store.get().grid === code) { if (move) refit(); return; }
+    if (store.get().grid === code) {
+      if (move) refit();
+      return;
+    }
     store.set({ grid: code });
     if (narrow.matches && height() === "peek") setHeight("half");
   };
-  const refit = () => { const box = place(store.get().grid)?.bbox; if (box) view.map.fit(box); };
+  const refit = () => {
+    const box = place(store.get().grid)?.bbox;
+    if (box) view.map.fit(box);
+  };
   const descend = (inside) => {
     const path = inside.filter(Boolean).sort((a, b) => a.path.length - b.path.length);
     const depth = place(store.get().area ?? facts.home.code)?.path.length ?? 0;
@@ -34,7 +49,10 @@ function choosing({ store, facts, view }) {
   };
   const onArea = (area) => {
     view.map?.ready.then(() => view.map.chosen(area.geometry));
-    if (fitNext && area.bbox) { fitNext = false; view.map.fit(area.bbox); }
+    if (fitNext && area.bbox) {
+      fitNext = false;
+      view.map.fit(area.bbox);
+    }
   };
   const moved = (state) => {
     resetRanking();
@@ -43,7 +61,10 @@ function choosing({ store, facts, view }) {
   };
   const chosen = (state, drill, draw) => {
     if (state.grid) drill.refresh({ fresh: true });
-    else { drill.stop(); view.map?.ready.then(() => view.map.chosen(null)); }
+    else {
+      drill.stop();
+      view.map?.ready.then(() => view.map.chosen(null));
+    }
     draw(drill.state());
   };
   return { select, descend, onArea, moved, chosen };
@@ -61,47 +82,96 @@ function open({ store, view }, select) {
 /** The period: presets, drags, playing. */
 function periods({ store, facts, today }) {
   let timer = null;
-  const stop = () => { clearInterval(timer); timer = null; facts.playing = false; };
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    facts.playing = false;
+  };
   const step = () => {
     const state = store.get();
     const by = between(state.from, state.to) >= 30 ? 7 : 1;
     const to = addDays(state.to, by);
-    if (to > addDays(today(), 1)) { stop(); store.set({ to: state.to, from: state.from }); return; }
+    if (to > addDays(today(), 1)) {
+      stop();
+      store.set({ to: state.to, from: state.from });
+      return;
+    }
     store.set({ from: addDays(state.from, by), to });
   };
   const play = (redraw) => {
-    if (timer) { stop(); redraw(); return; }
+    if (timer) {
+      stop();
+      redraw();
+      return;
+    }
     facts.playing = true;
     const state = store.get();
     const length = between(state.from, state.to);
-    if (addDays(state.to, 1) > addDays(today(), 1)) { const from = addDays(today(), 1 - Math.max(365, length)); store.set({ from, to: addDays(from, length) }); }
-    timer = setInterval(() => { step(); if (!timer) redraw(); }, 1000);
+    if (addDays(state.to, 1) > addDays(today(), 1)) {
+      const from = addDays(today(), 1 - Math.max(365, length));
+      store.set({ from, to: addDays(from, length) });
+    }
+    timer = setInterval(() => {
+      step();
+      if (!timer) redraw();
+    }, 1000);
     redraw();
   };
   return {
-    shift: (direction) => { stop(); const next = shifted(store.get(), direction, today()); if (next) store.set(next); },
-    time: (days) => ({ set: (period) => { stop(); store.set(period); }, preview: (from, to) => store.set({ from, to }), play: () => play(days().redraw), retry: () => days().refresh() }),
+    shift: (direction) => {
+      stop();
+      const next = shifted(store.get(), direction, today());
+      if (next) store.set(next);
+    },
+    time: (days) => ({
+      set: (period) => {
+        stop();
+        store.set(period);
+      },
+      preview: (from, to) => store.set({ from, to }),
+      play: () => play(days().redraw),
+      retry: () => days().refresh(),
+    }),
   };
 }
 
 /** Measure and period as two selects: on the phone they stand in for topic and time. */
 function pills({ store, facts, today }) {
-  const select = (name, options, chosen, change) => h("select", { class: "pill only-narrow", "aria-label": name, onchange: (event) => change(event.target.value) },
-    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  const select = (name, options, chosen, change) =>
+    h(
+      "select",
+      { class: "pill only-narrow", "aria-label": name, onchange: (event) => change(event.target.value) },
+      options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+    );
   return () => {
     const state = store.get();
     const presets = PRESETS.map((name) => [name, t(`time.${name}`)]);
     if (!state.preset) presets.unshift(["", `${state.from.slice(5)} – ${addDays(state.to, -1).slice(5)}`]);
-    facts.pills = state.wall ? null : [select(t("topic.measure"), facts.measures.map((name) => [name, t(`measure.${name}`)]), state.measure, (value) => store.set({ measure: value, ...(state.by === "hex" && value !== "count" ? { by: "micro" } : {}) })),
-      select(t("time.presets"), presets, state.preset ?? "", (value) => value && store.set(preset(value, today())))];
+    facts.pills = state.wall
+      ? null
+      : [
+          select(
+            t("topic.measure"),
+            facts.measures.map((name) => [name, t(`measure.${name}`)]),
+            state.measure,
+            (value) =>
+              store.set({ measure: value, ...(state.by === "hex" && value !== "count" ? { by: "micro" } : {}) }),
+          ),
+          select(t("time.presets"), presets, state.preset ?? "", (value) => value && store.set(preset(value, today()))),
+        ];
   };
 }
 
 function expired() {
   if (document.querySelector("dialog.expired")) return;
   const there = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
-  const dialog = h("dialog", { class: "expired", "aria-label": t("state.expired") }, h("h2", {}, t("state.expired")), h("p", { class: "mid" }, t("state.expired_note")),
-    h("div", { class: "row" }, h("a", { class: "button primary", href: there }, t("state.sign_in"))));
+  const dialog = h(
+    "dialog",
+    { class: "expired", "aria-label": t("state.expired") },
+    h("h2", {}, t("state.expired")),
+    h("p", { class: "mid" }, t("state.expired_note")),
+    h("div", { class: "row" }, h("a", { class: "button primary", href: there }, t("state.sign_in"))),
+  );
   document.body.append(dialog);
   dialog.showModal();
 }
@@ -122,29 +192,76 @@ export function createActions(context) {
     else if (document.body.classList.contains("drawer")) drawer(false);
     else store.set({ grid: null });
   };
-  const tools = { keys: keyboard.help, theme() { switchTheme(); view.map.theme(); drawPills(); store.set({}); } };
+  const tools = {
+    keys: keyboard.help,
+    theme() {
+      switchTheme();
+      view.map.theme();
+      drawPills();
+      store.set({});
+    },
+  };
   let resolution = null;
   return {
-    ...chooser, tools, expired,
+    ...chooser,
+    tools,
+    expired,
     open: open(context, chooser.select),
     pick: { select: (code) => chooser.select(code), descend: chooser.descend },
-    pills() { drawPills(); mapButtons(view, home); },
+    pills() {
+      drawPills();
+      mapButtons(view, home);
+    },
     retry: (which) => () => which().refresh(),
     time: period.time,
-    list: (which) => ({ select: (code) => chooser.select(code, { move: true }), descend: chooser.descend, set: store.set, retry: () => which().refresh() }),
-    choice: (which) => ({ close: () => store.set({ grid: null }), retry: () => which().refresh(), descend: chooser.descend,
-      widen: { label: t("drill.widen"), act: () => store.set(preset("90", context.today())) } }),
-    legend: (which, draw) => ({ set: store.set, retry: () => which().refresh(), highlight: (k) => view.map?.painter.highlight(k),
-      isolate: (k) => { view.map.painter.isolate(k); draw(which().state()); } }),
+    list: (which) => ({
+      select: (code) => chooser.select(code, { move: true }),
+      descend: chooser.descend,
+      set: store.set,
+      retry: () => which().refresh(),
+    }),
+    choice: (which) => ({
+      close: () => store.set({ grid: null }),
+      retry: () => which().refresh(),
+      descend: chooser.descend,
+      widen: { label: t("drill.widen"), act: () => store.set(preset("90", context.today())) },
+    }),
+    legend: (which, draw) => ({
+      set: store.set,
+      retry: () => which().refresh(),
+      highlight: (k) => view.map?.painter.highlight(k),
+      isolate: (k) => {
+        view.map.painter.isolate(k);
+        draw(which().state());
+      },
+    }),
     resolution(zoom, heat) {
       const next = hexResolution(zoom);
       const other = next !== resolution;
       resolution = next;
       if (other && store.get().by === "hex") heat.refresh();
     },
-    settled() { if (store.get().grid && narrow.matches) { const box = place(store.get().grid)?.bbox; if (box && height() !== "full") view.map.fit(box); } },
+    settled() {
+      if (store.get().grid && narrow.matches) {
+        const box = place(store.get().grid)?.bbox;
+        if (box && height() !== "full") view.map.fit(box);
+      }
+    },
     closeDrawer: () => drawer(false),
-    failed: (error) => byId("map").append(h("div", { class: "map-failed" }, failed("what.areas", error, () => location.reload()))),
-    keys: (parts) => ({ "/": () => parts.search.focus(), "[": () => period.shift(-1), "]": () => period.shift(1), "?": keyboard.help, Escape: escape }),
+    failed: (error) =>
+      byId("map").append(
+        h(
+          "div",
+          { class: "map-failed" },
+          failed("what.areas", error, () => location.reload()),
+        ),
+      ),
+    keys: (parts) => ({
+      "/": () => parts.search.focus(),
+      "[": () => period.shift(-1),
+      "]": () => period.shift(1),
+      "?": keyboard.help,
+      Escape: escape,
+    }),
   };
 }

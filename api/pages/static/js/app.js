@@ -33,41 +33,101 @@ const today = () => addDays(i18n.localDay(new Date()), lead);
 
 const store = createStore(today);
 const facts = {
-  home: { code: null, name: page.areaName, kind: "county", bbox: null }, live: "polling", editions: null, counts: null,
-  measures: ["count", "per_100_households"], compares: false, trends: null, playing: false, get today() { return today(); },
+  home: { code: null, name: page.areaName, kind: "county", bbox: null },
+  live: "polling",
+  editions: null,
+  counts: null,
+  measures: ["count", "per_100_households", "change"],
+  compares: true,
+  trends: null,
+  playing: false,
+  get today() {
+    return today();
+  },
   handles: page.roles.split(",").some((role) => ["admin", "dispatcher", "worker"].includes(role)),
-  subcategory: (event) => (i18n.has(`sub.${event.subcategory}`) ? i18n.t(`sub.${event.subcategory}`) : event.subcategory_name ?? i18n.t(`category.${event.category}`)),
+  subcategory: (event) =>
+    i18n.has(`sub.${event.subcategory}`)
+      ? i18n.t(`sub.${event.subcategory}`)
+      : (event.subcategory_name ?? i18n.t(`category.${event.category}`)),
 };
 const view = { map: null, scheme: null, items: new Map(), stamp: null };
 const act = createActions({ store, facts, view, today });
 
-const heat = resource((signal) => loadHeat(mapQuery(store.get(), CATEGORIES, view.map?.map.getZoom() ?? store.get().view?.zoom ?? 12), signal), drawHeat);
-const rates = resource((signal) => { const { area, from, to } = store.get(); return api.get("/api/indicators", { area, from, to }, signal); }, (state) => {
-  facts.counts = state.data?.categories ?? null;
-  drawIndicators(state, store.get().wall, act.retry(() => rates));
-  topic();
-});
-const ranking = resource((signal) => loadRanking(store.get(), facts.home, facts.compares, signal), (state) => {
-  drawList(state);
-  if (state.data && !state.pending && !state.error) trendsOf(state.data);
-});
-const trends = resource((signal) => loadTrends(trends.rows, store.get(), signal), (state) => {
-  if (state.data) { facts.trends = state.data; drawList(ranking.state()); }
-});
-const days = resource((signal) => {
-  const state = store.get();
-  return api.get("/api/indicators", { ...filters(state, CATEGORIES), ...span(state, today()), by: "day" }, signal);
-}, (state) => drawTime(store.get(), state, facts, act.time(() => days)));
-const drill = resource((signal) => loadDrill(store.get(), { ...facts, today: today(), onArea: act.onArea }, signal), drawChoice);
-const wall = resource((signal) => loadWall(store.get(), signal), (state) => drawWall(state, view.map));
+const heat = resource(
+  (signal) =>
+    loadHeat(mapQuery(store.get(), CATEGORIES, view.map?.map.getZoom() ?? store.get().view?.zoom ?? 12), signal),
+  drawHeat,
+);
+const rates = resource(
+  (signal) => {
+    const { area, from, to } = store.get();
+    return api.get("/api/indicators", { area, from, to }, signal);
+  },
+  (state) => {
+    facts.counts = state.data?.categories ?? null;
+    drawIndicators(
+      state,
+      store.get().wall,
+      act.retry(() => rates),
+    );
+    topic();
+  },
+);
+const ranking = resource(
+  (signal) => loadRanking(store.get(), facts, signal),
+  (state) => {
+    drawList(state);
+    if (state.data && !state.pending && !state.error) trendsOf(state.data);
+  },
+);
+const trends = resource(
+  (signal) => loadTrends(trends.rows, store.get(), signal),
+  (state) => {
+    if (state.data) {
+      facts.trends = state.data;
+      drawList(ranking.state());
+    }
+  },
+);
+const days = resource(
+  (signal) => {
+    const state = store.get();
+    return api.get("/api/indicators", { ...filters(state, CATEGORIES), ...span(state, today()), by: "day" }, signal);
+  },
+  (state) =>
+    drawTime(
+      store.get(),
+      state,
+      facts,
+      act.time(() => days),
+    ),
+);
+const drill = resource(
+  (signal) => loadDrill(store.get(), { ...facts, today: today(), onArea: act.onArea }, signal),
+  drawChoice,
+);
+const wall = resource(
+  (signal) => loadWall(store.get(), signal),
+  (state) => drawWall(state, view.map),
+);
 
 function drawList(state) {
-  drawRanking(store.get(), state, facts, act.list(() => ranking));
+  drawRanking(
+    store.get(),
+    state,
+    facts,
+    act.list(() => ranking),
+  );
 }
 
 function drawChoice(state) {
   if (store.get().wall) return;
-  drawDrill(store.get(), state, { ...facts, today: today() }, act.choice(() => drill));
+  drawDrill(
+    store.get(),
+    state,
+    { ...facts, today: today() },
+    act.choice(() => drill),
+  );
 }
 
 function topic() {
@@ -80,9 +140,17 @@ function drawHeat(state) {
     view.items = new Map(state.data.items.map((item) => [item.id, item]));
     view.map?.ready.then(() => view.map.painter.paint(state.data.by, state.data, view.scheme));
   }
-  drawLegend(store.get(), state, view.scheme, view.map?.painter.isolated() ?? null, act.legend(() => heat, drawHeat));
+  drawLegend(
+    store.get(),
+    state,
+    view.scheme,
+    view.map?.painter.isolated() ?? null,
+    act.legend(() => heat, drawHeat),
+  );
   document.body.dataset.heat = state.pending ? "pending" : state.error ? "error" : "ready";
-  view.map?.label(i18n.t("map.label", { measure: i18n.t(`measure.${store.get().measure}`), unit: i18n.t(`unit.${store.get().by}`) }));
+  view.map?.label(
+    i18n.t("map.label", { measure: i18n.t(`measure.${store.get().measure}`), unit: i18n.t(`unit.${store.get().by}`) }),
+  );
 }
 
 function trendsOf(data) {
@@ -90,20 +158,27 @@ function trendsOf(data) {
   const key = JSON.stringify([area, category, to, data.kind, data.rows.length]);
   if (data.kind === "micro" || store.get().wall || key === trends.key) return;
   [trends.key, trends.rows, facts.trends] = [key, data.rows, null];
-  setTimeout(() => { if (trends.key === key) trends.refresh(); }, 400);
+  setTimeout(() => {
+    if (trends.key === key) trends.refresh();
+  }, 400);
 }
 
-/** Which measures beyond counts the service answers; asked once, on the largest areas. */
+/** Which measures the service answers: change as the list found it, clusters asked once on the largest areas. */
 async function probe() {
   const query = { by: "grid", kind: "town", geometry: "false", from: addDays(today(), -29), to: addDays(today(), 1) };
-  const answers = (measure) => api.get("/api/heat", { ...query, measure, compare: measure === "change" ? "year" : null })
-    .then((answer) => !answer.measure || answer.measure === measure, () => false);
-  const [change, hotspot] = await Promise.all([answers("change"), answers("hotspot")]);
-  facts.compares = change;
-  facts.measures = ["count", "per_100_households", ...(change ? ["change"] : []), ...(hotspot ? ["hotspot"] : [])];
+  const hotspot = await api.get("/api/heat", { ...query, measure: "hotspot" }).then(
+    (answer) => answer.measure === "hotspot",
+    () => false,
+  );
+  facts.measures = [
+    "count",
+    "per_100_households",
+    ...(facts.compares ? ["change"] : []),
+    ...(hotspot ? ["hotspot"] : []),
+  ];
   if (!facts.measures.includes(store.get().measure)) store.set({ measure: "per_100_households" });
+  act.pills();
   topic();
-  if (change) { ranking.refresh(); if (store.get().grid && !store.get().wall) drill.refresh(); }
 }
 
 function refreshAll() {
@@ -120,7 +195,10 @@ function news({ edition }) {
     loadNames();
   }
   clearTimeout(view.stamp);
-  view.stamp = setTimeout(() => { const n = facts.counts && Object.values(facts.counts).reduce((a, b) => a + b, 0); if (n) announce(i18n.t("announce.updated", { n: i18n.number(n) })); }, 1500);
+  view.stamp = setTimeout(() => {
+    const n = facts.counts && Object.values(facts.counts).reduce((a, b) => a + b, 0);
+    if (n) announce(i18n.t("announce.updated", { n: i18n.number(n) }));
+  }, 1500);
 }
 
 async function loadEditions() {
@@ -149,18 +227,35 @@ function wire() {
   on(["area", "category", "from", "to"], (state, changed) => {
     const shown = JSON.stringify(span(state, today()));
     if (!changed.includes("area") && !changed.includes("category") && shown === days.shown) days.redraw();
-    else { days.shown = shown; days.refresh(); }
+    else {
+      days.shown = shown;
+      days.refresh();
+    }
   });
-  on(["grid"], (state) => { if (!state.wall) act.chosen(state, drill, drawChoice); });
-  on(["category", "from", "to"], (state) => { if (state.grid && !state.wall) drill.refresh(); });
+  on(["grid"], (state) => {
+    if (!state.wall) act.chosen(state, drill, drawChoice);
+  });
+  on(["category", "from", "to"], (state) => {
+    if (state.grid && !state.wall) drill.refresh();
+  });
   on(["sort", "grid"], () => drawList(ranking.state()));
-  on(["layers"], (state) => { view.map.layers(state.layers); drawHeat(heat.state()); });
+  on(["layers"], (state) => {
+    view.map.layers(state.layers);
+    drawHeat(heat.state());
+  });
   on(["area"], (state) => act.moved(state));
-  on(["back"], (state) => { if (state.view) view.map.jump(state.view); });
+  on(["back"], (state) => {
+    if (state.view) view.map.jump(state.view);
+  });
   on(["area", "category", "measure", "by", "boundaries", "from", "to"], topic);
   i18n.onLanguage(redraw);
   let width = innerWidth;
-  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; days.redraw(); } });
+  addEventListener("resize", () => {
+    if (innerWidth !== width) {
+      width = innerWidth;
+      days.redraw();
+    }
+  });
 }
 
 function redraw() {
@@ -172,48 +267,77 @@ function redraw() {
   if (store.get().wall) wall.redraw();
 }
 
-function openMap() {
+function openMap(area) {
   const state = store.get();
-  view.map = createMap({ view: state.view, bbox: facts.home.bbox, basemap: page.basemap, wall: state.wall }, (seen) => {
-    store.set({ view: seen });
-    act.resolution(seen.zoom, heat);
-  });
+  view.map = createMap(
+    { view: state.view, bbox: area?.bbox ?? facts.home.bbox, basemap: page.basemap, wall: state.wall },
+    (seen) => {
+      store.set({ view: seen });
+      act.resolution(seen.zoom, heat);
+    },
+  );
   view.map.ready.then(() => {
     view.map.layers(store.get().layers);
     document.body.dataset.map = "ready";
     if (heat.state().data) drawHeat(heat.state());
     act.resolution(view.map.map.getZoom(), heat);
   });
-  if (!state.wall) createPicker(view.map, () => (heat.state().data ? { heat: heat.state().data, scheme: view.scheme, items: view.items } : null), act.pick);
+  if (!state.wall)
+    createPicker(
+      view.map,
+      () => (heat.state().data ? { heat: heat.state().data, scheme: view.scheme, items: view.items } : null),
+      act.pick,
+    );
 }
 
 function session() {
-  api.on("offline", () => { facts.live = "off"; drawOffline(true, api.lastAnswer); drawTools(facts.live, act.tools); });
-  api.on("online", () => { drawOffline(false); refreshAll(); });
+  api.on("offline", () => {
+    facts.live = "off";
+    drawOffline(true, api.lastAnswer);
+    drawTools(facts.live, act.tools);
+  });
+  api.on("online", () => {
+    drawOffline(false);
+    refreshAll();
+  });
   api.on("expired", act.expired);
-  setInterval(() => { if (!byId("offline").hidden) drawOffline(true, api.lastAnswer); drawTools(facts.live, act.tools); }, 30000);
-  follow(news, (mode) => { if (mode !== facts.live) { facts.live = mode; drawTools(mode, act.tools); } });
+  setInterval(() => {
+    if (!byId("offline").hidden) drawOffline(true, api.lastAnswer);
+    drawTools(facts.live, act.tools);
+  }, 30000);
+  follow(news, (mode) => {
+    if (mode !== facts.live) {
+      facts.live = mode;
+      drawTools(mode, act.tools);
+    }
+  });
 }
 
 async function start() {
   redraw();
   view.search = createSearch(act.open);
-  const me = await api.get("/api/me").catch((error) => { act.failed(error); return null; });
+  const me = await api.get("/api/me").catch((error) => {
+    act.failed(error);
+    return null;
+  });
   if (!me) return;
   Object.assign(facts.home, { code: me.home, bbox: me.bbox, name: me.home_name ?? facts.home.name });
+  const area = store.get().area ? await places.loadArea(store.get().area).catch(() => null) : null;
   wire();
   days.shown = JSON.stringify(span(store.get(), today()));
   for (const one of [heat, rates, ranking, days]) one.refresh();
   view.sheet = createSheet(act.settled);
   view.sheet.label();
-  openMap();
+  openMap(area);
   loadNames();
   loadEditions();
-  if (store.get().wall) { startWall(store, () => ({ live: facts.live, edition: facts.editions?.[0]?.id })); wall.refresh(); }
-  else act.chosen(store.get(), drill, drawChoice);
+  if (store.get().wall) {
+    startWall(store, () => ({ live: facts.live, edition: facts.editions?.[0]?.id }));
+    wall.refresh();
+  } else act.chosen(store.get(), drill, drawChoice);
   keys.listen(act.keys(view));
   session();
-  setTimeout(probe, 300);
+  setTimeout(probe, 2500);
 }
 
 start();

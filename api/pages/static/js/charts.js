@@ -11,10 +11,32 @@ export function sparkline(values, { width = 62, height = 20, fill = true, colour
   const y = (value) => height - 4 - ((value - low) * (height - 8)) / (high - low || 1);
   const points = values.map((value, i) => `${x(i).toFixed(1)},${y(value).toFixed(1)}`);
   const last = values.length - 1;
-  return s("svg", { class: "spark", width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", style: { color: colour } },
-    fill ? s("polygon", { points: `${x(0)},${height} ${points.join(" ")} ${x(last)},${height}`, fill: "currentColor", opacity: 0.1 }) : null,
-    s("polyline", { points: points.join(" "), fill: "none", stroke: "currentColor", "stroke-width": 1.4, "stroke-linejoin": "round" }),
-    s("circle", { cx: x(last), cy: y(values[last]), r: 2.2, fill: "currentColor" }));
+  return s(
+    "svg",
+    {
+      class: "spark",
+      width,
+      height,
+      viewBox: `0 0 ${width} ${height}`,
+      "aria-hidden": "true",
+      style: { color: colour },
+    },
+    fill
+      ? s("polygon", {
+          points: `${x(0)},${height} ${points.join(" ")} ${x(last)},${height}`,
+          fill: "currentColor",
+          opacity: 0.1,
+        })
+      : null,
+    s("polyline", {
+      points: points.join(" "),
+      fill: "none",
+      stroke: "currentColor",
+      "stroke-width": 1.4,
+      "stroke-linejoin": "round",
+    }),
+    s("circle", { cx: x(last), cy: y(values[last]), r: 2.2, fill: "currentColor" }),
+  );
 }
 
 /** A round number at least as large as `value`, for the top of an axis. */
@@ -39,12 +61,36 @@ export function months(rows, inside) {
   const bars = rows.map((one, i) => {
     const x = left + i * step;
     const label = `${one.month}: ${number(one.count)}; ${t("drill.before")} ${number(one.before)}`;
-    return s("g", {}, s("title", {}, label),
-      s("rect", { x: x + step * 0.22, width: step * 0.56, y: y(one.count ?? 0), height: Math.max(floor - y(one.count ?? 0), 0), rx: 1.5, class: inside(one.month) ? "month-bar now" : "month-bar" }),
-      one.before == null ? null : s("line", { x1: x + step * 0.14, x2: x + step * 0.86, y1: y(one.before), y2: y(one.before), class: "before" }),
-      s("text", { x: x + step / 2, y: height - 4, "text-anchor": "middle" }, String(Number(one.month.slice(5)))));
+    return s(
+      "g",
+      {},
+      s("title", {}, label),
+      s("rect", {
+        x: x + step * 0.22,
+        width: step * 0.56,
+        y: y(one.count ?? 0),
+        height: Math.max(floor - y(one.count ?? 0), 0),
+        rx: 1.5,
+        class: inside(one.month) ? "month-bar now" : "month-bar",
+      }),
+      one.before == null
+        ? null
+        : s("line", {
+            x1: x + step * 0.14,
+            x2: x + step * 0.86,
+            y1: y(one.before),
+            y2: y(one.before),
+            class: "before",
+          }),
+      s("text", { x: x + step / 2, y: height - 4, "text-anchor": "middle" }, String(Number(one.month.slice(5)))),
+    );
   });
-  return s("svg", { class: "months", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": t("drill.months") }, axis, bars);
+  return s(
+    "svg",
+    { class: "months", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": t("drill.months") },
+    axis,
+    bars,
+  );
 }
 
 /** Sums of days ({day, count}) by month: [{month: "2026-03", count}]. A withheld day makes its month unknown. */
@@ -62,6 +108,7 @@ export function byMonth(days) {
 export function byWeek(days, n = 13) {
   const tail = days.slice(-7 * n);
   const sums = [];
-  for (let i = 0; i + 7 <= tail.length; i += 7) sums.push(tail.slice(i, i + 7).reduce((sum, one) => sum + (one.count ?? 0), 0));
+  for (let i = 0; i + 7 <= tail.length; i += 7)
+    sums.push(tail.slice(i, i + 7).reduce((sum, one) => sum + (one.count ?? 0), 0));
   return sums;
 }

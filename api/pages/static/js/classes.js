@@ -30,10 +30,16 @@ function sequential(heat) {
   const never = whole && withholdBelow && breaks[0] <= withholdBelow;
   const classes = [];
   const lowest = never ? 1 : 0;
-  for (let i = n - 1; i >= lowest; i -= 1) classes.push({ k: i + 1, token: `seq${step(i - lowest, n - lowest)}`, label: label(i) });
+  for (let i = n - 1; i >= lowest; i -= 1)
+    classes.push({ k: i + 1, token: `seq${step(i - lowest, n - lowest)}`, label: label(i) });
   classes.push({ k: NONE, token: "seq0", label: t("legend.none"), optional: true });
   classes.push({ k: NOBODY, token: "none", label: t("legend.nobody"), optional: true });
-  classes.push({ k: WITHHELD, hatch: true, optional: true, label: t("legend.withheld", { range: withheldRange(withholdBelow) }) });
+  classes.push({
+    k: WITHHELD,
+    hatch: true,
+    optional: true,
+    label: t("legend.withheld", { range: withheldRange(withholdBelow) }),
+  });
   return { classes, of: (value) => (value === 0 ? NONE : upTo(breaks, value) + 1) };
 }
 
@@ -41,9 +47,13 @@ function change(heat) {
   const edges = heat.breaks.length === 6 ? heat.breaks : [-60, -30, -10, 10, 30, 60];
   const size = (i) => brief(Math.abs(edges[i]));
   const labels = [
-    t("legend.fall_more", { a: size(0) }), t("legend.fall", { a: size(1), b: size(0) }),
-    t("legend.fall", { a: size(2), b: size(1) }), t("legend.level", { a: size(3) }),
-    t("legend.rise", { a: size(3), b: size(4) }), t("legend.rise", { a: size(4), b: size(5) }), t("legend.rise_more", { a: size(5) }),
+    t("legend.fall_more", { a: size(0) }),
+    t("legend.fall", { a: size(1), b: size(0) }),
+    t("legend.fall", { a: size(2), b: size(1) }),
+    t("legend.level", { a: size(3) }),
+    t("legend.rise", { a: size(3), b: size(4) }),
+    t("legend.rise", { a: size(4), b: size(5) }),
+    t("legend.rise_more", { a: size(5) }),
   ];
   const classes = labels.map((label, i) => ({ k: i + 1, token: `div${i + 1}`, label })).reverse();
   classes.push({ k: WITHHELD, hatch: true, optional: true, label: t("legend.withheld_change") });
@@ -54,8 +64,14 @@ function hotspot(heat) {
   const levels = [99, 95, 90];
   const classes = levels.map((p, i) => ({ k: 7 - i, token: `hot${3 - i}`, label: t("legend.hot", { p }) }));
   classes.push({ k: 4, token: "none", label: t("legend.not_significant") });
-  for (const [i, p] of [...levels].reverse().entries()) classes.push({ k: 3 - i, token: `cold${i + 1}`, label: t("legend.cold", { p }) });
-  classes.push({ k: WITHHELD, hatch: true, optional: true, label: t("legend.withheld", { range: withheldRange(heat.withholdBelow) }) });
+  for (const [i, p] of [...levels].reverse().entries())
+    classes.push({ k: 3 - i, token: `cold${i + 1}`, label: t("legend.cold", { p }) });
+  classes.push({
+    k: WITHHELD,
+    hatch: true,
+    optional: true,
+    label: t("legend.withheld", { range: withheldRange(heat.withholdBelow) }),
+  });
   const of = (value, item) => {
     const p = item.p ?? 1;
     const level = p < 0.01 ? 3 : p < 0.05 ? 2 : p < 0.1 ? 1 : 0;
@@ -66,13 +82,17 @@ function hotspot(heat) {
 
 /** Classes of a heat answer with the number of units in each, and a function item → k. */
 export function classify(heat) {
-  const scheme = heat.measure === "change" ? change(heat) : heat.measure === "hotspot" ? hotspot(heat) : sequential(heat);
+  const scheme =
+    heat.measure === "change" ? change(heat) : heat.measure === "hotspot" ? hotspot(heat) : sequential(heat);
   const of = (item) => {
     if (item.value == null) return item.withheld || heat.measure === "change" ? WITHHELD : NOBODY;
     return scheme.of(item.value, item);
   };
   const counts = new Map();
-  for (const item of heat.items) { const k = of(item); counts.set(k, (counts.get(k) ?? 0) + 1); }
+  for (const item of heat.items) {
+    const k = of(item);
+    counts.set(k, (counts.get(k) ?? 0) + 1);
+  }
   const classes = scheme.classes
     .map((one) => ({ ...one, count: counts.get(one.k) ?? 0 }))
     .filter((one) => !one.optional || one.count);

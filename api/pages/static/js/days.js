@@ -3,7 +3,8 @@ const MS = 86400000;
 const toNumber = (day) => Date.parse(`${day}T00:00:00Z`) / MS;
 const toDay = (value) => new Date(value * MS).toISOString().slice(0, 10);
 
-export const isDay = (text) => typeof text === "string" && /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(toNumber(text));
+export const isDay = (text) =>
+  typeof text === "string" && /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(toNumber(text));
 export const addDays = (day, n) => toDay(toNumber(day) + n);
 /** Days from a to b. */
 export const between = (a, b) => Math.round(toNumber(b) - toNumber(a));
@@ -21,4 +22,7 @@ export function preset(name, today) {
 
 /** Which preset a period is, or null. */
 export const presetOf = (from, to, today) =>
-  PRESETS.find((name) => { const one = preset(name, today); return one.from === from && one.to === to; }) ?? null;
+  PRESETS.find((name) => {
+    const one = preset(name, today);
+    return one.from === from && one.to === to;
+  }) ?? null;

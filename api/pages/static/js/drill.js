@@ -12,7 +12,10 @@ import { around, empty, toast } from "./states.js";
 
 const BELOW_VILLAGE = ["comprehensive", "micro", "dedicated"];
 const FINISHED = ["closed", "rejected"];
-const unless = (error) => { if (error.name === "AbortError") throw error; return null; };
+const unless = (error) => {
+  if (error.name === "AbortError") throw error;
+  return null;
+};
 
 /** First day of the month eleven months before that of `day`. */
 function yearOfMonths(day) {
@@ -31,12 +34,29 @@ async function figures(area, state, compares, signal) {
   const own = (heat) => heat?.items.find((item) => item.code === area.code) ?? null;
   const item = own(rate);
   const statuses = counts?.counts ?? counts;
-  const open = statuses ? Object.entries(statuses).filter(([name, n]) => has(`status.${name}`) && name !== "overdue" && !FINISHED.includes(name) && typeof n === "number").reduce((sum, [, n]) => sum + n, 0) : null;
-  return { item, below: rate.withholdBelow, withheld: Boolean(item?.withheld), change: own(change)?.value ?? null, open };
+  const open = statuses
+    ? Object.entries(statuses)
+        .filter(
+          ([name, n]) =>
+            has(`status.${name}`) && name !== "overdue" && !FINISHED.includes(name) && typeof n === "number",
+        )
+        .reduce((sum, [, n]) => sum + n, 0)
+    : null;
+  return {
+    item,
+    below: rate.withholdBelow,
+    withheld: Boolean(item?.withheld),
+    change: own(change)?.value ?? null,
+    open,
+  };
 }
 
 async function year(area, state, today, signal) {
-  const answer = await get("/api/indicators", { ...filters(state, CATEGORIES), ...yearOfMonths(today), area: area.code, by: "day" }, signal);
+  const answer = await get(
+    "/api/indicators",
+    { ...filters(state, CATEGORIES), ...yearOfMonths(today), area: area.code, by: "day" },
+    signal,
+  );
   const before = new Map(byMonth(answer.year_before ?? []).map(({ month, count }) => [month, count]));
   const earlier = (month) => `${Number(month.slice(0, 4)) - 1}${month.slice(4)}`;
   return byMonth(answer.days ?? []).map((one) => ({ ...one, before: before.get(earlier(one.month)) ?? null }));
@@ -54,14 +74,22 @@ export async function loadDrill(state, facts, signal) {
   const numbers = await figures(area, state, facts.compares, signal);
   const [monthly, workers, events] = await Promise.all([
     numbers.withheld ? null : year(area, state, facts.today, signal).catch(unless),
-    get("/api/workers", { area: area.code }, signal).then((answer) => answer.workers ?? []).catch(unless),
+    get("/api/workers", { area: area.code }, signal)
+      .then((answer) => answer.workers ?? [])
+      .catch(unless),
     numbers.withheld ? null : latest(area, state, signal).catch(unless),
   ]);
   return { area, ...numbers, monthly, workers, events };
 }
 
 function figure(label, value, note) {
-  return h("div", { class: "fact" }, h("dt", { class: "mid" }, label), h("dd", {}, value), h("dd", { class: "dim small" }, note ?? ""));
+  return h(
+    "div",
+    { class: "fact" },
+    h("dt", { class: "mid" }, label),
+    h("dd", {}, value),
+    h("dd", { class: "dim small" }, note ?? ""),
+  );
 }
 
 function numbers(data) {
@@ -70,43 +98,107 @@ function numbers(data) {
   const households = item?.households ?? area.households;
   const delta = change == null ? null : signed(change, (n) => number(Math.round(n)));
   const built = area.properties.buildings;
-  return h("dl", { class: "facts" },
-    figure(t("drill.households"), h("b", {}, number(households)), built == null ? "" : t("drill.buildings", { n: number(built) })),
-    figure(t("drill.events"), withheld ? hidden : h("b", {}, number(item?.count)), withheld || open == null ? "" : t("drill.open", { n: number(open) })),
-    figure(t("drill.rate"), h("b", {}, withheld || item?.value == null ? "–" : brief(item.value)),
-      withheld || item?.count == null || !households ? "" : `${number(item.count)} / ${number(households)}`),
-    figure(t("drill.change"), h("b", {}, delta ? (delta.mark ? `${delta.mark}${delta.text}%` : t("wall.level")) : "–"),
-      delta && item?.count != null ? t("drill.last", { n: number(Math.round(item.count / (1 + change / 100))) }) : ""));
+  return h(
+    "dl",
+    { class: "facts" },
+    figure(
+      t("drill.households"),
+      h("b", {}, number(households)),
+      built == null ? "" : t("drill.buildings", { n: number(built) }),
+    ),
+    figure(
+      t("drill.events"),
+      withheld ? hidden : h("b", {}, number(item?.count)),
+      withheld || open == null ? "" : t("drill.open", { n: number(open) }),
+    ),
+    figure(
+      t("drill.rate"),
+      h("b", {}, withheld || item?.value == null ? "–" : brief(item.value)),
+      withheld || item?.count == null || !households ? "" : `${number(item.count)} / ${number(households)}`,
+    ),
+    figure(
+      t("drill.change"),
+      h("b", {}, delta ? (delta.mark ? `${delta.mark}${delta.text}%` : t("wall.level")) : "–"),
+      delta && item?.count != null ? t("drill.last", { n: number(Math.round(item.count / (1 + change / 100))) }) : "",
+    ),
+  );
 }
 
 function trend(data, state) {
   if (!data.monthly?.length) return null;
   const inside = (month) => `${month}-31` >= state.from && `${month}-01` < state.to;
-  return h("section", { class: "part" },
-    h("div", { class: "part-head" }, h("h3", {}, t("drill.months")), h("span", { class: "keys" }, h("span", { class: "key-bar" }), t("drill.this"), h("span", { class: "key-line" }), t("drill.before"))),
-    months(data.monthly, inside));
+  return h(
+    "section",
+    { class: "part" },
+    h(
+      "div",
+      { class: "part-head" },
+      h("h3", {}, t("drill.months")),
+      h(
+        "span",
+        { class: "keys" },
+        h("span", { class: "key-bar" }),
+        t("drill.this"),
+        h("span", { class: "key-line" }),
+        t("drill.before"),
+      ),
+    ),
+    months(data.monthly, inside),
+  );
 }
 
 function duty(worker) {
   const full = worker.load != null && worker.load >= worker.capacity;
   const until = worker.until ? clock(new Date(worker.until)) : null;
-  if (!worker.on_duty) return [h("span", { class: "dot off" }), until ? t("drill.back", { time: until }) : t("drill.off")];
+  if (!worker.on_duty)
+    return [h("span", { class: "dot off" }), until ? t("drill.back", { time: until }) : t("drill.off")];
   return [h("span", { class: full ? "dot full" : "dot on" }), t("drill.on")];
 }
 
 function workers(list) {
   if (!list) return null;
-  const rows = list.slice(0, 6).map((worker) => h("li", { class: "worker" },
-    h("span", { class: "avatar small", "aria-hidden": "true" }, [...worker.name][0]),
-    h("span", { class: "grow" }, worker.name, h("span", { class: "dim" }, ` ${has(`role.${worker.role}`) ? t(`role.${worker.role}`) : worker.role}`)),
-    h("span", { class: "duty mid" }, duty(worker)),
-    h("span", { class: `load ${worker.on_duty && worker.load >= worker.capacity ? "full" : "mid"}` }, worker.load == null || !worker.on_duty ? "–" : t("drill.load", worker))));
-  return h("section", { class: "part" }, h("div", { class: "part-head" }, h("h3", {}, t("drill.workers"))),
-    rows.length ? h("ul", {}, rows) : h("p", { class: "dim small" }, t("drill.no_workers")));
+  const rows = list
+    .slice(0, 6)
+    .map((worker) =>
+      h(
+        "li",
+        { class: "worker" },
+        h("span", { class: "avatar small", "aria-hidden": "true" }, [...worker.name][0]),
+        h(
+          "span",
+          { class: "grow" },
+          worker.name,
+          h("span", { class: "dim" }, ` ${has(`role.${worker.role}`) ? t(`role.${worker.role}`) : worker.role}`),
+        ),
+        h("span", { class: "duty mid" }, duty(worker)),
+        h(
+          "span",
+          { class: `load ${worker.on_duty && worker.load >= worker.capacity ? "full" : "mid"}` },
+          worker.load == null || !worker.on_duty ? "–" : t("drill.load", worker),
+        ),
+      ),
+    );
+  return h(
+    "section",
+    { class: "part" },
+    h("div", { class: "part-head" }, h("h3", {}, t("drill.workers"))),
+    rows.length ? h("ul", {}, rows) : h("p", { class: "dim small" }, t("drill.no_workers")),
+  );
 }
 
 export const statusTag = (status) => {
-  const tone = { unassigned: "todo", assigned: "todo", closed: "done", verified: "done", resolved: "moved", transferred: "moved", escalated: "moved", rejected: "", suspended: "" }[status] ?? "doing";
+  const tone =
+    {
+      unassigned: "todo",
+      assigned: "todo",
+      closed: "done",
+      verified: "done",
+      resolved: "moved",
+      transferred: "moved",
+      escalated: "moved",
+      rejected: "",
+      suspended: "",
+    }[status] ?? "doing";
   return h("span", { class: `tag ${tone}` }, t(`status.${status}`));
 };
 
@@ -122,12 +214,31 @@ function moment(event, coarse) {
 function events(data, facts, widen) {
   if (!data.events) return null;
   const coarse = !facts.handles && BELOW_VILLAGE.includes(data.area.kind);
-  const rows = data.events.map((event) => h("li", { class: "event" }, categoryIcon(event.category),
-    h("span", { class: "grow" }, coarse || !event.subcategory ? t(`category.${event.category}`) : facts.subcategory(event)), statusTag(event.status),
-    h("span", { class: "mid when" }, moment(event, coarse))));
-  return h("section", { class: "part" },
-    h("div", { class: "part-head" }, h("h3", {}, t("drill.latest")), h("span", { class: "dim small sealed" }, icon("lock"), t("drill.sealed"))),
-    rows.length ? h("ul", {}, rows) : empty("check", t("drill.no_events"), null, widen));
+  const rows = data.events.map((event) =>
+    h(
+      "li",
+      { class: "event" },
+      categoryIcon(event.category),
+      h(
+        "span",
+        { class: "grow" },
+        coarse || !event.subcategory ? t(`category.${event.category}`) : facts.subcategory(event),
+      ),
+      statusTag(event.status),
+      h("span", { class: "mid when" }, moment(event, coarse)),
+    ),
+  );
+  return h(
+    "section",
+    { class: "part" },
+    h(
+      "div",
+      { class: "part-head" },
+      h("h3", {}, t("drill.latest")),
+      h("span", { class: "dim small sealed" }, icon("lock"), t("drill.sealed")),
+    ),
+    rows.length ? h("ul", {}, rows) : empty("check", t("drill.no_events"), null, widen),
+  );
 }
 
 function copyCode(code) {
@@ -136,36 +247,113 @@ function copyCode(code) {
 }
 
 function head(code, area, act) {
-  const path = area ? area.path.slice(0, -1).map((one) => place(one)).filter(Boolean).filter((one) => one.kind !== "county") : [];
+  const path = area
+    ? area.path
+        .slice(0, -1)
+        .map((one) => place(one))
+        .filter(Boolean)
+        .filter((one) => one.kind !== "county")
+    : [];
   const parent = area && BELOW_VILLAGE.includes(area.kind) && area.kind !== "comprehensive" ? facts0(area) : null;
   const names = [...path.map((one) => one.name), ...(parent ? [parent] : [])];
-  return h("header", { class: "drill-head" },
-    h("div", { class: "grow" }, h("p", { class: "mid small" }, names.join(" › ")), h("h2", {}, area?.name ?? code),
-      h("p", { class: "code mid" }, code, h("button", { type: "button", class: "tiny", "aria-label": t("drill.copy"), title: t("drill.copy"), "data-key": "copy", onclick: () => copyCode(code) }, icon("copy")))),
-    h("button", { type: "button", class: "round", "aria-label": t("drill.close"), "data-key": "drill-close", onclick: act.close }, icon("close")));
+  return h(
+    "header",
+    { class: "drill-head" },
+    h(
+      "div",
+      { class: "grow" },
+      h("p", { class: "mid small" }, names.join(" › ")),
+      h("h2", {}, area?.name ?? code),
+      h(
+        "p",
+        { class: "code mid" },
+        code,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "tiny",
+            "aria-label": t("drill.copy"),
+            title: t("drill.copy"),
+            "data-key": "copy",
+            onclick: () => copyCode(code),
+          },
+          icon("copy"),
+        ),
+      ),
+    ),
+    h(
+      "button",
+      { type: "button", class: "round", "aria-label": t("drill.close"), "data-key": "drill-close", onclick: act.close },
+      icon("close"),
+    ),
+  );
 }
 
 /** The name of the comprehensive grid that a micro-grid belongs to, where it is known. */
-const facts0 = (area) => { const known = place(area.parent); return known && known.kind === "comprehensive" ? known.name : null; };
+const facts0 = (area) => {
+  const known = place(area.parent);
+  return known && known.kind === "comprehensive" ? known.name : null;
+};
 
 /** Draws the panel. `facts`: today, handles, compares, home, subcategory(event); `act`: close, retry, descend, widen. */
 export function drawDrill(state, resource, facts, act) {
   const panel = byId("drill");
   panel.hidden = !state.grid;
   document.body.classList.toggle("has-choice", Boolean(state.grid));
-  if (!state.grid) { draw(panel); return; }
+  if (!state.grid) {
+    draw(panel);
+    return;
+  }
   const known = place(state.grid);
   if (resource.error?.status === 404) {
-    draw(panel, head(state.grid, null, act), empty("lock", t("drill.not_found"), t("drill.not_found_note", { place: facts.home.name }), { label: t("drill.close"), act: act.close }));
+    draw(
+      panel,
+      head(state.grid, null, act),
+      empty("lock", t("drill.not_found"), t("drill.not_found_note", { place: facts.home.name }), {
+        label: t("drill.close"),
+        act: act.close,
+      }),
+    );
     return;
   }
   const frame = around(resource, "what.area", act.retry, 8);
-  if (frame.instead) { draw(panel, head(state.grid, known, act), frame.instead); return; }
+  if (frame.instead) {
+    draw(panel, head(state.grid, known, act), frame.instead);
+    return;
+  }
   const { data } = resource;
-  const deeper = ["county", "town", "village"].includes(data.area.kind) && data.area.code !== (state.area ?? facts.home.code);
-  draw(panel, head(state.grid, data.area, act), frame.above, h("div", { class: "scroll" }, numbers(data),
-    data.withheld ? h("p", { class: "note withheld-note" }, t("drill.withheld_note")) : null,
-    trend(data, state), workers(data.workers), events(data, facts, act.widen)),
-  deeper ? h("footer", {}, h("button", { type: "button", class: "button primary grow", "data-key": "descend", onclick: () => act.descend([place(data.area.code)]) }, t("drill.enter"), icon("right"))) : null);
+  const deeper =
+    ["county", "town", "village"].includes(data.area.kind) && data.area.code !== (state.area ?? facts.home.code);
+  draw(
+    panel,
+    head(state.grid, data.area, act),
+    frame.above,
+    h(
+      "div",
+      { class: "scroll" },
+      numbers(data),
+      data.withheld ? h("p", { class: "note withheld-note" }, t("drill.withheld_note")) : null,
+      trend(data, state),
+      workers(data.workers),
+      events(data, facts, act.widen),
+    ),
+    deeper
+      ? h(
+          "footer",
+          {},
+          h(
+            "button",
+            {
+              type: "button",
+              class: "button primary grow",
+              "data-key": "descend",
+              onclick: () => act.descend([place(data.area.code)]),
+            },
+            t("drill.enter"),
+            icon("right"),
+          ),
+        )
+      : null,
+  );
 }
-

@@ -2,7 +2,8 @@
 import { get } from "./api.js";
 
 /** Resolution of hexagons at a zoom: about 20 px across. */
-export const hexResolution = (zoom) => (zoom < 9 ? 6 : zoom < 10.4 ? 7 : zoom < 11.8 ? 8 : zoom < 13.3 ? 9 : zoom < 14.8 ? 10 : 11);
+export const hexResolution = (zoom) =>
+  zoom < 9 ? 6 : zoom < 10.4 ? 7 : zoom < 11.8 ? 8 : zoom < 13.3 ? 9 : zoom < 14.8 ? 10 : 11;
 
 /** The filters of a state as the API takes them. */
 export function filters(state, allCategories) {
@@ -12,15 +13,31 @@ export function filters(state, allCategories) {
 
 function item(feature) {
   const { code, cell, name, households, count, value, withheld, z, p, ...rest } = feature.properties ?? feature;
-  return { id: String(cell ?? code), code, cell, name, households, count, value, withheld: Boolean(withheld), z, p, rest };
+  return {
+    id: String(cell ?? code),
+    code,
+    cell,
+    name,
+    households,
+    count,
+    value,
+    withheld: Boolean(withheld),
+    z,
+    p,
+    rest,
+  };
 }
 
 function normalise(answer, asked) {
   const rows = answer.features ?? answer.values ?? [];
   return {
-    items: rows.map(item), breaks: answer.breaks ?? [], measure: answer.measure ?? asked.measure,
-    withholdBelow: answer.withhold_below ?? null, edition: answer.edition ?? null,
-    by: asked.by === "hex" ? "hex" : asked.kind, geojson: asked.by === "hex" ? answer : null,
+    items: rows.map(item),
+    breaks: answer.breaks ?? [],
+    measure: answer.measure ?? asked.measure,
+    withholdBelow: answer.withhold_below ?? null,
+    edition: answer.edition ?? null,
+    by: asked.by === "hex" ? "hex" : asked.kind,
+    geojson: asked.by === "hex" ? answer : null,
   };
 }
 
@@ -42,7 +59,16 @@ export async function loadHeat(asked, signal) {
 
 /** What the map asks for in a state: hexagons are always counts. */
 export function mapQuery(state, allCategories, zoom) {
-  const common = { ...filters(state, allCategories), boundaries: state.boundaries === "today" ? null : state.boundaries };
+  const common = {
+    ...filters(state, allCategories),
+    boundaries: state.boundaries === "today" ? null : state.boundaries,
+  };
   if (state.by === "hex") return { by: "hex", res: hexResolution(zoom), measure: "count", ...common };
-  return { by: "grid", kind: state.by, measure: state.measure, compare: state.measure === "change" ? "year" : null, ...common };
+  return {
+    by: "grid",
+    kind: state.by,
+    measure: state.measure,
+    compare: state.measure === "change" ? "year" : null,
+    ...common,
+  };
 }

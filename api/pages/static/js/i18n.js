@@ -27,18 +27,27 @@ export function start(timeZone, fromServer) {
   zone = timeZone;
   const asked = new URLSearchParams(location.search).get("lang");
   let kept = null;
-  try { kept = localStorage.getItem("gridmap.language"); } catch { /* storage may be refused */ }
+  try {
+    kept = localStorage.getItem("gridmap.language");
+  } catch {
+    /* storage may be refused */
+  }
   setLanguage([asked, kept, fromServer, "zh"].find((code) => code in DICTIONARIES));
 }
 
 export function setLanguage(code) {
   language = code;
   build();
-  try { localStorage.setItem("gridmap.language", code); } catch { /* storage may be refused */ }
+  try {
+    localStorage.setItem("gridmap.language", code);
+  } catch {
+    /* storage may be refused */
+  }
   document.cookie = `gridmap_language=${code}; path=/; max-age=31536000; samesite=lax`;
   document.documentElement.lang = code === "en" ? "en" : "zh-CN";
   for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of document.querySelectorAll("[data-t-label]"))
+    node.setAttribute("aria-label", t(node.dataset.tLabel));
   for (const listener of listeners) listener(code);
 }
 

@@ -3,7 +3,11 @@ import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
 let enabled = true;
-try { enabled = localStorage.getItem("gridmap.keys") !== "off"; } catch { /* storage may be refused */ }
+try {
+  enabled = localStorage.getItem("gridmap.keys") !== "off";
+} catch {
+  /* storage may be refused */
+}
 
 const typing = (node) => node?.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 
@@ -18,19 +22,53 @@ export function listen(actions) {
   });
 }
 
-const LIST = [[["/"], "key.search"], [["[", "]"], "key.period"], [["+", "-"], "key.zoom"], [["←", "↑", "→", "↓"], "key.pan"], [["Esc"], "key.escape"], [["?"], "key.help"]];
+const LIST = [
+  [["/"], "key.search"],
+  [["[", "]"], "key.period"],
+  [["+", "-"], "key.zoom"],
+  [["←", "↑", "→", "↓"], "key.pan"],
+  [["Esc"], "key.escape"],
+  [["?"], "key.help"],
+];
 
 /** Opens the list of keys. */
 export function help() {
   document.querySelector("dialog.help")?.remove();
-  const toggle = h("input", { type: "checkbox", checked: enabled, onchange: (event) => {
-    enabled = event.target.checked;
-    try { localStorage.setItem("gridmap.keys", enabled ? "on" : "off"); } catch { /* storage may be refused */ }
-  } });
-  const dialog = h("dialog", { class: "help", "aria-label": t("keys"), onclose: () => dialog.remove() }, h("h2", {}, t("keys")),
-    h("div", { class: "keys" }, LIST.map(([keys, what]) => [h("span", {}, keys.map((key) => h("kbd", { class: "key" }, key))), h("span", {}, t(what))])),
-    h("div", { class: "row" }, h("label", { class: "check grow" }, toggle, t("key.letters")),
-      h("button", { type: "button", class: "button", autofocus: true, onclick: () => dialog.close() }, t("close"))));
+  const toggle = h("input", {
+    type: "checkbox",
+    checked: enabled,
+    onchange: (event) => {
+      enabled = event.target.checked;
+      try {
+        localStorage.setItem("gridmap.keys", enabled ? "on" : "off");
+      } catch {
+        /* storage may be refused */
+      }
+    },
+  });
+  const dialog = h(
+    "dialog",
+    { class: "help", "aria-label": t("keys"), onclose: () => dialog.remove() },
+    h("h2", {}, t("keys")),
+    h(
+      "div",
+      { class: "keys" },
+      LIST.map(([keys, what]) => [
+        h(
+          "span",
+          {},
+          keys.map((key) => h("kbd", { class: "key" }, key)),
+        ),
+        h("span", {}, t(what)),
+      ]),
+    ),
+    h(
+      "div",
+      { class: "row" },
+      h("label", { class: "check grow" }, toggle, t("key.letters")),
+      h("button", { type: "button", class: "button", autofocus: true, onclick: () => dialog.close() }, t("close")),
+    ),
+  );
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -17,7 +17,11 @@ export function follow(changed, mode) {
 
   function soon(news) {
     edition = news?.edition ?? edition;
-    pending ??= setTimeout(() => { pending = null; changed({ edition }); edition = null; }, 300);
+    pending ??= setTimeout(() => {
+      pending = null;
+      changed({ edition });
+      edition = null;
+    }, 300);
   }
 
   async function poll() {
@@ -35,14 +39,22 @@ export function follow(changed, mode) {
 
   function read(event) {
     let data = {};
-    try { data = JSON.parse(event.data); } catch { /* a comment or a plain word is news all the same */ }
+    try {
+      data = JSON.parse(event.data);
+    } catch {
+      /* a comment or a plain word is news all the same */
+    }
     soon(event.type === "edition" ? { edition: data.edition ?? data.id } : {});
   }
 
   function listen() {
     let opened = false;
     stream = new EventSource("/api/stream");
-    stream.onopen = () => { if (opened) soon({}); opened = true; mode("on"); };
+    stream.onopen = () => {
+      if (opened) soon({});
+      opened = true;
+      mode("on");
+    };
     for (const name of NAMES) stream.addEventListener(name, read);
     stream.onerror = () => {
       mode("off");
@@ -54,5 +66,9 @@ export function follow(changed, mode) {
   }
 
   listen();
-  return () => { stream?.close(); clearTimeout(timer); clearTimeout(pending); };
+  return () => {
+    stream?.close();
+    clearTimeout(timer);
+    clearTimeout(pending);
+  };
 }

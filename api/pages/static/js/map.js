@@ -12,7 +12,10 @@ const NOTHING = { type: "FeatureCollection", features: [] };
 
 /** Room that the panels take, so that what is looked at lies in what they leave free. */
 export function padding() {
-  const box = (id) => { const node = byId(id); return node && !node.hidden && node.offsetParent !== null ? node.getBoundingClientRect() : null; };
+  const box = (id) => {
+    const node = byId(id);
+    return node?.getClientRects().length ? node.getBoundingClientRect() : null;
+  };
   const [left, right, strip, time] = ["left", "right", "indicators", "time"].map(box);
   const ground = byId("map").getBoundingClientRect();
   if (narrow.matches) {
@@ -22,8 +25,10 @@ export function padding() {
   }
   const pad = (value) => Math.max(value + 18, 18);
   return {
-    left: pad(left ? left.right - ground.left : 0), right: pad(right ? ground.right - right.left : 0),
-    top: pad(strip ? strip.bottom - ground.top : 0), bottom: pad(time ? ground.bottom - time.top : 0),
+    left: pad(left ? left.right - ground.left : 0),
+    right: pad(right ? ground.right - right.left : 0),
+    top: pad(strip ? strip.bottom - ground.top : 0),
+    bottom: pad(time ? ground.bottom - time.top : 0),
   };
 }
 
@@ -41,9 +46,22 @@ function scaleBar(map) {
 function create(options) {
   const { view, bbox } = options;
   const map = new maplibre.Map({
-    container: byId("map"), style: options.style, attributionControl: false, dragRotate: false, pitchWithRotate: false,
-    maxPitch: 0, renderWorldCopies: false, doubleClickZoom: false, minZoom: 5, maxZoom: 19, fadeDuration: calm.matches ? 0 : 120,
-    ...(view ? { center: [view.lon, view.lat], zoom: view.zoom } : bbox ? { bounds: bbox, fitBoundsOptions: { padding: padding() } } : {}),
+    container: byId("map"),
+    style: options.style,
+    attributionControl: false,
+    dragRotate: false,
+    pitchWithRotate: false,
+    maxPitch: 0,
+    renderWorldCopies: false,
+    doubleClickZoom: false,
+    minZoom: 5,
+    maxZoom: 19,
+    fadeDuration: calm.matches ? 0 : 120,
+    ...(view
+      ? { center: [view.lon, view.lat], zoom: view.zoom }
+      : bbox
+        ? { bounds: bbox, fitBoundsOptions: { padding: padding() } }
+        : {}),
   });
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation?.();
@@ -77,14 +95,17 @@ export function createMap(options, onView) {
   const camera = (extra) => ({ padding: padding(), duration: calm.matches ? 0 : 450, ...extra });
 
   return {
-    map, painter, ready,
+    map,
+    painter,
+    ready,
     fit: (bbox, extra) => map.fitBounds(bbox, camera({ maxZoom: 16.2, ...extra })),
     centre: (point, zoom) => map.easeTo(camera({ center: point, ...(zoom ? { zoom } : {}) })),
     zoom: (step) => map.easeTo({ zoom: map.getZoom() + step, duration: calm.matches ? 0 : 200 }),
     jump: (view) => map.jumpTo({ center: [view.lon, view.lat], zoom: view.zoom }),
     names: (geojson) => map.getSource("names").setData(geojson),
     pulses: (geojson) => map.getSource("pulses").setData(geojson),
-    chosen: (geometry) => map.getSource("chosen").setData(geometry ? { type: "Feature", properties: {}, geometry } : NOTHING),
+    chosen: (geometry) =>
+      map.getSource("chosen").setData(geometry ? { type: "Feature", properties: {}, geometry } : NOTHING),
     hover(source, id) {
       map.setFilter("hover-line", ["==", ["get", "code"], source === "grids" ? id : ""]);
       map.setFilter("hover-area-line", ["==", ["get", "code"], source === "areas" ? id : ""]);
@@ -95,7 +116,8 @@ export function createMap(options, onView) {
       for (const [group, ids] of Object.entries(LAYER_GROUPS)) {
         for (const id of ids) visible.set(id, (visible.get(id) ?? true) && shown.includes(group));
       }
-      for (const [id, yes] of visible) if (map.getLayer(id)) map.setLayoutProperty(id, "visibility", yes ? "visible" : "none");
+      for (const [id, yes] of visible)
+        if (map.getLayer(id)) map.setLayoutProperty(id, "visibility", yes ? "visible" : "none");
     },
     theme() {
       const next = readTokens();

@@ -52,7 +52,10 @@ export function createPainter(map) {
       map.setFilter(FILLS[next], filter);
       map.setFilter(HATCHES[next], filter);
     }
-    for (const [id, unit] of [["grid-line", "micro"], ["comprehensive-line", "comprehensive"]]) {
+    for (const [id, unit] of [
+      ["grid-line", "micro"],
+      ["comprehensive-line", "comprehensive"],
+    ]) {
       map.setLayoutProperty(id, "visibility", by === unit ? "visible" : "none");
     }
     if (next !== source && source) forget();
@@ -79,10 +82,21 @@ export function createPainter(map) {
   }
 
   return {
-    paint, show,
-    theme(next, basemap) { tokens = next; underBasemap = Boolean(basemap); if (source) map.setPaintProperty(FILLS[source], "fill-color", colour(classes, tokens)); },
-    highlight(k) { highlight = k; strengths(); },
-    isolate(k) { isolated = k; strengths(); },
+    paint,
+    show,
+    theme(next, basemap) {
+      tokens = next;
+      underBasemap = Boolean(basemap);
+      if (source) map.setPaintProperty(FILLS[source], "fill-color", colour(classes, tokens));
+    },
+    highlight(k) {
+      highlight = k;
+      strengths();
+    },
+    isolate(k) {
+      isolated = k;
+      strengths();
+    },
     isolated: () => isolated,
     layer: () => FILLS[source],
   };

@@ -7,11 +7,12 @@ import { holder, place } from "./places.js";
 
 /** Lines of a tooltip: title, where, figure, note. */
 export function describe(item, heat, k) {
-  const where = item.code ? holder(item.code)?.name ?? holder(item.code, "town")?.name : null;
+  const where = item.code ? (holder(item.code)?.name ?? holder(item.code, "town")?.name) : null;
   const title = item.name ?? place(item.code)?.name ?? "";
   const lines = { title, where, figure: "", fraction: "", note: "" };
   if (k === WITHHELD) {
-    lines.figure = heat.measure === "change" ? t("tip.small") : t("tip.withheld", { range: withheldRange(heat.withholdBelow) });
+    lines.figure =
+      heat.measure === "change" ? t("tip.small") : t("tip.withheld", { range: withheldRange(heat.withholdBelow) });
     lines.note = heat.measure === "change" ? "" : t("tip.withheld_note");
   } else if (item.value == null) {
     lines.figure = t("tip.nobody");
@@ -27,7 +28,9 @@ export function describe(item, heat, k) {
   } else {
     const rate = heat.measure === "per_100_households";
     lines.figure = rate ? t("tip.rate", { value: brief(item.value) }) : t("tip.count", { n: number(item.value) });
-    lines.fraction = item.households ? t("tip.of", { n: number(item.count), h: number(item.households) }) : t("tip.count", { n: number(item.count) });
+    lines.fraction = item.households
+      ? t("tip.of", { n: number(item.count), h: number(item.households) })
+      : t("tip.count", { n: number(item.count) });
   }
   return lines;
 }
@@ -39,7 +42,12 @@ function tooltip() {
     show(point, lines) {
       node.replaceChildren(
         h("p", {}, h("b", {}, lines.title), " ", lines.where ? h("span", { class: "soft" }, lines.where) : null),
-        h("p", {}, h("b", {}, lines.figure), lines.fraction ? h("span", { class: "soft" }, ` · ${lines.fraction}`) : null),
+        h(
+          "p",
+          {},
+          h("b", {}, lines.figure),
+          lines.fraction ? h("span", { class: "soft" }, ` · ${lines.fraction}`) : null,
+        ),
         ...(lines.note ? [h("p", { class: "soft" }, lines.note)] : []),
       );
       node.hidden = false;
@@ -52,7 +60,9 @@ function tooltip() {
       node.style.transform = `translate(${x}px, ${below ? point.y + 18 : point.y - high - 14}px)`;
       node.style.setProperty("--tail", `${point.x - x}px`);
     },
-    hide() { node.hidden = true; },
+    hide() {
+      node.hidden = true;
+    },
   };
 }
 
@@ -85,7 +95,10 @@ export function createPicker({ map, painter, hover }, current, { select, descend
 
   function look(point) {
     const found = under(point);
-    if (!found) { leave(); return; }
+    if (!found) {
+      leave();
+      return;
+    }
     const { item, now } = found;
     if (last !== item.id) hover(sourceOf(now.heat.by), item.id);
     last = item.id;
@@ -96,7 +109,10 @@ export function createPicker({ map, painter, hover }, current, { select, descend
   map.on("mousemove", (event) => {
     if (narrow.matches || map.isMoving()) return;
     if (frame) cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(() => { frame = null; look(event.point); });
+    frame = requestAnimationFrame(() => {
+      frame = null;
+      look(event.point);
+    });
   });
   map.on("mouseout", leave);
   map.on("movestart", leave);
@@ -106,7 +122,10 @@ export function createPicker({ map, painter, hover }, current, { select, descend
   });
   map.on("dblclick", (event) => {
     event.preventDefault();
-    const inside = map.queryRenderedFeatures(event.point, { layers: ["town-hit"] }).map((one) => place(one.properties.code)).filter(Boolean);
+    const inside = map
+      .queryRenderedFeatures(event.point, { layers: ["town-hit"] })
+      .map((one) => place(one.properties.code))
+      .filter(Boolean);
     descend(inside);
   });
   return { leave };

@@ -3,7 +3,8 @@ import { get } from "./api.js";
 
 function ringArea(ring) {
   let sum = 0;
-  for (let i = 0, j = ring.length - 1; i < ring.length; j = i, i += 1) sum += ring[j][0] * ring[i][1] - ring[i][0] * ring[j][1];
+  for (let i = 0, j = ring.length - 1; i < ring.length; j = i, i += 1)
+    sum += ring[j][0] * ring[i][1] - ring[i][0] * ring[j][1];
   return Math.abs(sum / 2);
 }
 
@@ -16,11 +17,15 @@ export function labelPoint(geometry) {
   let best = [rings[0][0][0], rings[0][0][1], 0];
   for (const part of [0.5, 0.42, 0.58, 0.34, 0.66]) {
     const y = low + (high - low) * part;
-    const crossings = rings.flatMap((ring) => ring.slice(1).flatMap((end, i) => {
-      const begin = ring[i];
-      if (begin[1] > y === end[1] > y) return [];
-      return [begin[0] + ((y - begin[1]) * (end[0] - begin[0])) / (end[1] - begin[1])];
-    })).sort((a, b) => a - b);
+    const crossings = rings
+      .flatMap((ring) =>
+        ring.slice(1).flatMap((end, i) => {
+          const begin = ring[i];
+          if (begin[1] > y === end[1] > y) return [];
+          return [begin[0] + ((y - begin[1]) * (end[0] - begin[0])) / (end[1] - begin[1])];
+        }),
+      )
+      .sort((a, b) => a - b);
     const bonus = part === 0.5 ? 1.25 : 1;
     for (let i = 0; i + 1 < crossings.length; i += 2) {
       const width = (crossings[i + 1] - crossings[i]) * bonus;
@@ -33,9 +38,14 @@ export function labelPoint(geometry) {
 export function bounds(geometry) {
   const box = [Infinity, Infinity, -Infinity, -Infinity];
   const walk = (part) => {
-    if (typeof part[0] !== "number") { part.forEach(walk); return; }
-    box[0] = Math.min(box[0], part[0]); box[1] = Math.min(box[1], part[1]);
-    box[2] = Math.max(box[2], part[0]); box[3] = Math.max(box[3], part[1]);
+    if (typeof part[0] !== "number") {
+      part.forEach(walk);
+      return;
+    }
+    box[0] = Math.min(box[0], part[0]);
+    box[1] = Math.min(box[1], part[1]);
+    box[2] = Math.max(box[2], part[0]);
+    box[3] = Math.max(box[3], part[1]);
   };
   walk(geometry.coordinates);
   return box;
@@ -89,8 +99,11 @@ export function holder(code, kind = "village") {
 /** Points for the labels, as GeoJSON. */
 export const labelFeatures = () => ({
   type: "FeatureCollection",
-  features: all().filter((one) => one.centre && one.kind !== "county").map((one) => ({
-    type: "Feature", geometry: { type: "Point", coordinates: one.centre },
-    properties: { code: one.code, name: one.name, kind: one.kind },
-  })),
+  features: all()
+    .filter((one) => one.centre && one.kind !== "county")
+    .map((one) => ({
+      type: "Feature",
+      geometry: { type: "Point", coordinates: one.centre },
+      properties: { code: one.code, name: one.name, kind: one.kind },
+    })),
 });

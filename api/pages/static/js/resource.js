@@ -8,14 +8,19 @@ export function resource(load, listener) {
   let state = { data: null, error: null, pending: false, slow: false, at: null };
   let running = null;
   let timer = null;
-  const tell = (patch) => { state = { ...state, ...patch }; listener(state); };
+  const tell = (patch) => {
+    state = { ...state, ...patch };
+    listener(state);
+  };
 
   async function refresh({ fresh = false } = {}) {
     running?.abort();
     clearTimeout(timer);
     const mine = (running = new AbortController());
     state = { ...state, pending: true, ...(fresh ? { data: null, error: null, at: null } : {}) };
-    timer = setTimeout(() => { if (running === mine && !state.data) tell({ slow: true }); }, 200);
+    timer = setTimeout(() => {
+      if (running === mine && !state.data) tell({ slow: true });
+    }, 200);
     try {
       const data = await load(mine.signal);
       if (running !== mine) return;
@@ -29,5 +34,14 @@ export function resource(load, listener) {
     }
   }
 
-  return { refresh, state: () => state, redraw: () => listener(state), stop: () => { running?.abort(); running = null; clearTimeout(timer); } };
+  return {
+    refresh,
+    state: () => state,
+    redraw: () => listener(state),
+    stop: () => {
+      running?.abort();
+      running = null;
+      clearTimeout(timer);
+    },
+  };
 }

@@ -14,10 +14,23 @@ export function setHeight(name) {
 
 function grip(settled) {
   let start = null;
-  const node = h("button", { type: "button", class: "grip only-narrow", "data-key": "grip", "aria-label": t("sheet.drag") }, h("i"));
-  const step = (by) => { setHeight(HEIGHTS[Math.min(Math.max(HEIGHTS.indexOf(height()) + by, 0), 2)]); settled(); };
-  node.addEventListener("pointerdown", (event) => { start = { y: event.clientY, high: sheet.offsetHeight }; node.setPointerCapture(event.pointerId); sheet.classList.add("dragging"); });
-  node.addEventListener("pointermove", (event) => { if (start) sheet.style.setProperty("--drag", `${start.high + start.y - event.clientY}px`); });
+  const node = h(
+    "button",
+    { type: "button", class: "grip only-narrow", "data-key": "grip", "aria-label": t("sheet.drag") },
+    h("i"),
+  );
+  const step = (by) => {
+    setHeight(HEIGHTS[Math.min(Math.max(HEIGHTS.indexOf(height()) + by, 0), 2)]);
+    settled();
+  };
+  node.addEventListener("pointerdown", (event) => {
+    start = { y: event.clientY, high: sheet.offsetHeight };
+    node.setPointerCapture(event.pointerId);
+    sheet.classList.add("dragging");
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (start) sheet.style.setProperty("--drag", `${start.high + start.y - event.clientY}px`);
+  });
   node.addEventListener("pointerup", (event) => {
     if (!start) return;
     const moved = start.y - event.clientY;
@@ -26,11 +39,17 @@ function grip(settled) {
     sheet.classList.remove("dragging");
     sheet.style.removeProperty("--drag");
     if (Math.abs(moved) < 6) step(height() === "full" ? -1 : 1);
-    else { setHeight(now > 0.68 ? "full" : now > 0.27 ? "half" : "peek"); settled(); }
+    else {
+      setHeight(now > 0.68 ? "full" : now > 0.27 ? "half" : "peek");
+      settled();
+    }
   });
   node.addEventListener("keydown", (event) => {
     const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
-    if (by) { event.preventDefault(); step(by); }
+    if (by) {
+      event.preventDefault();
+      step(by);
+    }
   });
   return node;
 }
@@ -48,8 +67,36 @@ export function createSheet(settled) {
   const buttons = h("div", { class: "float only-narrow" });
   byId("map-tools").after(buttons);
   narrow.addEventListener("change", settled);
-  return { label() {
-    draw(buttons, h("button", { type: "button", class: "card round", "aria-label": t("filter"), "data-key": "filter", onclick: () => drawer(true) }, icon("filter")),
-      h("button", { type: "button", class: "card round", "aria-label": t("layers.button"), "data-key": "layers", onclick: () => { drawer(true); byId("legend").scrollIntoView(); } }, icon("layers")));
-  } };
+  return {
+    label() {
+      draw(
+        buttons,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "card round",
+            "aria-label": t("filter"),
+            "data-key": "filter",
+            onclick: () => drawer(true),
+          },
+          icon("filter"),
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "card round",
+            "aria-label": t("layers.button"),
+            "data-key": "layers",
+            onclick: () => {
+              drawer(true);
+              byId("legend").scrollIntoView();
+            },
+          },
+          icon("layers"),
+        ),
+      );
+    },
+  };
 }

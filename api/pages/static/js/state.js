@@ -15,20 +15,27 @@ export function parse(query, today) {
   const wall = params.get("wall") === "1";
   const asked = (params.get("category") ?? "").split(",").filter((name) => CATEGORIES.includes(name));
   const all = wall ? CATEGORIES.filter((name) => name !== "police_case") : CATEGORIES;
-  const period = isDay(params.get("from")) && isDay(params.get("to")) && params.get("from") < params.get("to")
-    ? { from: params.get("from"), to: params.get("to") } : preset(DEFAULT_PERIOD, today);
+  const period =
+    isDay(params.get("from")) && isDay(params.get("to")) && params.get("from") < params.get("to")
+      ? { from: params.get("from"), to: params.get("to") }
+      : preset(DEFAULT_PERIOD, today);
   const code = (name) => (/^[A-Za-z0-9_]+$/.test(params.get(name) ?? "") ? params.get(name) : null);
   const layers = (params.get("layers") ?? "").split(",").filter((name) => LAYERS.includes(name));
   return {
-    area: code("area"), grid: code("grid"),
+    area: code("area"),
+    grid: code("grid"),
     category: asked.length ? CATEGORIES.filter((name) => asked.includes(name)) : all,
     measure: one("measure", MEASURES, wall ? "count" : "per_100_households"),
     by: one("by", UNITS, wall ? "hex" : "micro"),
     boundaries: one("boundaries", ["then", "today"], "today"),
-    ...period, preset: presetOf(period.from, period.to, today),
-    sort: one("sort", ["code", "value"], "code"), level: one("level", ["town", "village", "micro"], null),
+    ...period,
+    preset: presetOf(period.from, period.to, today),
+    sort: one("sort", ["code", "value"], "code"),
+    level: one("level", ["town", "village", "micro"], null),
     layers: params.has("layers") ? layers : SHOWN,
-    view: parseView(params), wall, hold: params.get("hold") === "1",
+    view: parseView(params),
+    wall,
+    hold: params.get("hold") === "1",
   };
 }
 
@@ -43,7 +50,9 @@ function parseView(params) {
 /** The query of a state; defaults are left out, so that a fresh page has a bare address. */
 export function format(state, today) {
   const parts = [];
-  const put = (name, value, fallback) => { if (value && value !== fallback) parts.push(`${name}=${value}`); };
+  const put = (name, value, fallback) => {
+    if (value && value !== fallback) parts.push(`${name}=${value}`);
+  };
   const usual = state.wall ? CATEGORIES.filter((name) => name !== "police_case") : CATEGORIES;
   const period = preset(DEFAULT_PERIOD, today);
   put("area", state.area);
@@ -71,7 +80,8 @@ const PUSHED = ["area", "grid", "measure", "by"];
 export function createStore(today) {
   let state = parse(location.search, today());
   const listeners = [];
-  const changed = (before) => Object.keys(state).filter((key) => JSON.stringify(state[key]) !== JSON.stringify(before[key]));
+  const changed = (before) =>
+    Object.keys(state).filter((key) => JSON.stringify(state[key]) !== JSON.stringify(before[key]));
   function tell(keys) {
     for (const [wanted, listener] of listeners) if (keys.some((key) => wanted.includes(key))) listener(state, keys);
   }

@@ -32,7 +32,12 @@ function lastYear(days, width, top) {
     const part = days.slice(Math.max(i - 7, 0), i + 8);
     return part.reduce((sum, one) => sum + (one.count ?? 0), 0) / part.length;
   });
-  return smooth.map((value, i) => `${i ? "L" : "M"}${((i + 0.5) * step).toFixed(1)} ${(HIGH - (value / top) * (HIGH - 4)).toFixed(1)}`).join("");
+  return smooth
+    .map(
+      (value, i) =>
+        `${i ? "L" : "M"}${((i + 0.5) * step).toFixed(1)} ${(HIGH - (value / top) * (HIGH - 4)).toFixed(1)}`,
+    )
+    .join("");
 }
 
 function ticks(days, width) {
@@ -42,7 +47,10 @@ function ticks(days, width) {
     const month = Number(day.slice(5, 7));
     const x = (i + 0.5) * step;
     const text = month === 1 ? day.slice(0, 7).replace("-0", "-") : monthName(day);
-    return [s("line", { x1: x, x2: x, y1: HIGH, y2: HIGH + 4, class: "axis" }), x > width - 34 ? null : s("text", { x: x + 4, y: HIGH + AXIS - 3 }, text)];
+    return [
+      s("line", { x1: x, x2: x, y1: HIGH, y2: HIGH + 4, class: "axis" }),
+      x > width - 34 ? null : s("text", { x: x + 4, y: HIGH + AXIS - 3 }, text),
+    ];
   });
 }
 
@@ -53,18 +61,25 @@ function brush(year, state, width, move) {
     node.style.left = `${(100 * between(year.from, from)) / total}%`;
     node.style.width = `${(100 * between(from, to)) / total}%`;
   };
-  const edge = (side) => h("span", {
-    class: `edge ${side}`, role: "slider", tabindex: "0", "aria-label": t(side === "start" ? "time.from" : "time.to"), "data-key": `edge-${side}`,
-    "aria-valuemin": 0, "aria-valuemax": total, "aria-valuenow": between(year.from, side === "start" ? state.from : addDays(state.to, -1)),
-    "aria-valuetext": side === "start" ? state.from : addDays(state.to, -1),
-    onkeydown: (event) => {
-      const by = { ArrowLeft: -1, ArrowRight: 1, PageDown: -7, PageUp: 7 }[event.key];
-      if (!by) return;
-      event.preventDefault();
-      if (side === "start") move(clampDay(addDays(state.from, by), year.from, addDays(state.to, -1)), state.to, true);
-      else move(state.from, clampDay(addDays(state.to, by), addDays(state.from, 1), year.to), true);
-    },
-  });
+  const edge = (side) =>
+    h("span", {
+      class: `edge ${side}`,
+      role: "slider",
+      tabindex: "0",
+      "aria-label": t(side === "start" ? "time.from" : "time.to"),
+      "data-key": `edge-${side}`,
+      "aria-valuemin": 0,
+      "aria-valuemax": total,
+      "aria-valuenow": between(year.from, side === "start" ? state.from : addDays(state.to, -1)),
+      "aria-valuetext": side === "start" ? state.from : addDays(state.to, -1),
+      onkeydown: (event) => {
+        const by = { ArrowLeft: -1, ArrowRight: 1, PageDown: -7, PageUp: 7 }[event.key];
+        if (!by) return;
+        event.preventDefault();
+        if (side === "start") move(clampDay(addDays(state.from, by), year.from, addDays(state.to, -1)), state.to, true);
+        else move(state.from, clampDay(addDays(state.to, by), addDays(state.from, 1), year.to), true);
+      },
+    });
   const node = h("div", { class: "brush" }, edge("start"), edge("end"));
   place(node, clampDay(state.from, year.from, year.to), clampDay(state.to, year.from, year.to));
   node.place = (from, to) => place(node, from, to);
@@ -86,7 +101,13 @@ function follow(chart, marker, year, current, commit) {
     const { from, to } = current();
     const start = dayAt(down);
     const edge = down.target.closest?.(".edge");
-    const mode = edge ? (edge.classList.contains("start") ? "start" : "end") : start >= from && start < to && between(from, to) < total ? "move" : "new";
+    const mode = edge
+      ? edge.classList.contains("start")
+        ? "start"
+        : "end"
+      : start >= from && start < to && between(from, to) < total
+        ? "move"
+        : "new";
     let period = { from, to };
     chart.setPointerCapture(down.pointerId);
     const drag = (event) => {
@@ -127,12 +148,49 @@ function widen(event, state, year, commit) {
 function head(state, total, facts, act) {
   const last = addDays(state.to, -1);
   const length = between(state.from, state.to);
-  const text = last === state.from ? last : `${state.from} — ${last.slice(0, 4) === state.from.slice(0, 4) ? last.slice(5) : last}`;
-  return h("header", { class: "time-head" },
-    calm.matches ? null : h("button", { type: "button", class: "round play", "aria-label": t(facts.playing ? "time.pause" : "time.play"), "data-key": "play", onclick: act.play }, icon(facts.playing ? "pause" : "play")),
-    h("b", { class: "period" }, text), h("span", { class: "mid" }, `${t("time.days", { n: length })}${total == null ? "" : ` · ${t("time.total", { n: number(total) })}`}`),
-    h("div", { class: "segments presets", role: "group", "aria-label": t("time.presets") }, PRESETS.map((name) =>
-      h("button", { type: "button", "aria-pressed": String(state.preset === name), "data-key": `preset-${name}`, onclick: () => act.set(preset(name, facts.today)) }, t(`time.${name}`)))));
+  const text =
+    last === state.from
+      ? last
+      : `${state.from} — ${last.slice(0, 4) === state.from.slice(0, 4) ? last.slice(5) : last}`;
+  return h(
+    "header",
+    { class: "time-head" },
+    calm.matches
+      ? null
+      : h(
+          "button",
+          {
+            type: "button",
+            class: "round play",
+            "aria-label": t(facts.playing ? "time.pause" : "time.play"),
+            "data-key": "play",
+            onclick: act.play,
+          },
+          icon(facts.playing ? "pause" : "play"),
+        ),
+    h("b", { class: "period" }, text),
+    h(
+      "span",
+      { class: "mid" },
+      `${t("time.days", { n: length })}${total == null ? "" : ` · ${t("time.total", { n: number(total) })}`}`,
+    ),
+    h(
+      "div",
+      { class: "segments presets", role: "group", "aria-label": t("time.presets") },
+      PRESETS.map((name) =>
+        h(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(state.preset === name),
+            "data-key": `preset-${name}`,
+            onclick: () => act.set(preset(name, facts.today)),
+          },
+          t(`time.${name}`),
+        ),
+      ),
+    ),
+  );
 }
 
 /** Draws the panel. `act`: set({from, to}), preview(from, to), play(), retry(). */
@@ -140,7 +198,10 @@ export function drawTime(state, resource, facts, act) {
   const panel = byId("time");
   const year = span(state, facts.today);
   const frame = around(resource, "what.time", act.retry, 3);
-  if (frame.instead) { draw(panel, head(state, null, facts, act), frame.instead); return; }
+  if (frame.instead) {
+    draw(panel, head(state, null, facts, act), frame.instead);
+    return;
+  }
   const days = resource.data.days ?? [];
   const before = resource.data.year_before ?? [];
   const inside = (day) => day >= state.from && day < state.to;
@@ -149,15 +210,44 @@ export function drawTime(state, resource, facts, act) {
   const width = Math.max(panel.clientWidth - 28, 200);
   const top = Math.max(4, ...days.map((one) => one.count ?? 0)) * 1.05;
   const marker = brush(year, state, width, (from, to) => act.set({ from, to }));
-  const chart = h("div", { class: "chart" },
-    s("svg", { width, height: HIGH + AXIS, viewBox: `0 0 ${width} ${HIGH + AXIS}`, role: "img", "aria-label": t("time.title") },
-      s("path", { d: bars(days, width, top, (day) => !inside(day)), class: "outside" }), s("path", { d: bars(days, width, top, inside), class: "inside" }),
+  const chart = h(
+    "div",
+    { class: "chart" },
+    s(
+      "svg",
+      {
+        width,
+        height: HIGH + AXIS,
+        viewBox: `0 0 ${width} ${HIGH + AXIS}`,
+        role: "img",
+        "aria-label": t("time.title"),
+      },
+      s("path", { d: bars(days, width, top, (day) => !inside(day)), class: "outside" }),
+      s("path", { d: bars(days, width, top, inside), class: "inside" }),
       before.length ? s("path", { d: lastYear(before, width, top), class: "before" }) : null,
-      s("line", { x1: 0, x2: width, y1: HIGH, y2: HIGH, class: "axis" }), ticks(days, width)),
-    h("p", { class: "key-note note", "aria-hidden": "true" }, t("time.per_day"), h("span", { class: "dashes" }), t("time.before")), marker);
+      s("line", { x1: 0, x2: width, y1: HIGH, y2: HIGH, class: "axis" }),
+      ticks(days, width),
+    ),
+    h(
+      "p",
+      { class: "key-note note", "aria-hidden": "true" },
+      t("time.per_day"),
+      h("span", { class: "dashes" }),
+      t("time.before"),
+    ),
+    marker,
+  );
   draw(panel, head(state, total, facts, act), frame.above, chart);
-  follow(chart, marker, year, () => state, (from, to, done) => (done ? act.set({ from, to }) : act.preview(from, to)));
-  chart.addEventListener("wheel", (event) => widen(event, state, year, (from, to) => act.set({ from, to })), { passive: false });
+  follow(
+    chart,
+    marker,
+    year,
+    () => state,
+    (from, to, done) => (done ? act.set({ from, to }) : act.preview(from, to)),
+  );
+  chart.addEventListener("wheel", (event) => widen(event, state, year, (from, to) => act.set({ from, to })), {
+    passive: false,
+  });
 }
 
 /** The period one length back or on, not beyond today. */

@@ -5,8 +5,22 @@ import { CATEGORIES } from "./state.js";
 import { place } from "./places.js";
 
 function segments(label, options, chosen, choose, name) {
-  return h("div", { class: "segments", role: "group", "aria-label": label }, options.map(([value, text]) =>
-    h("button", { type: "button", "aria-pressed": String(value === chosen), "data-key": `${name}-${value}`, onclick: () => choose(value) }, text)));
+  return h(
+    "div",
+    { class: "segments", role: "group", "aria-label": label },
+    options.map(([value, text]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(value === chosen),
+          "data-key": `${name}-${value}`,
+          onclick: () => choose(value),
+        },
+        text,
+      ),
+    ),
+  );
 }
 
 function categories(state, counts, set) {
@@ -15,12 +29,27 @@ function categories(state, counts, set) {
     const next = CATEGORIES.filter((one) => (one === name ? !on : state.category.includes(one)));
     set({ category: next.length ? next : CATEGORIES });
   };
-  const only = (name) => set({ category: state.category.length === 1 && state.category[0] === name ? CATEGORIES : [name] });
-  return h("div", { class: "categories", role: "group", "aria-label": t("topic.category") }, CATEGORIES.map((name) =>
-    h("button", { type: "button", "aria-pressed": String(state.category.includes(name)), "data-key": `category-${name}`,
-      onclick: () => toggle(name), ondblclick: () => only(name) },
-    categoryIcon(name), h("span", { class: "grow" }, t(`category.${name}`)),
-    h("span", { class: "mid" }, counts ? number(counts[name] ?? 0) : ""))));
+  const only = (name) =>
+    set({ category: state.category.length === 1 && state.category[0] === name ? CATEGORIES : [name] });
+  return h(
+    "div",
+    { class: "categories", role: "group", "aria-label": t("topic.category") },
+    CATEGORIES.map((name) =>
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(state.category.includes(name)),
+          "data-key": `category-${name}`,
+          onclick: () => toggle(name),
+          ondblclick: () => only(name),
+        },
+        categoryIcon(name),
+        h("span", { class: "grow" }, t(`category.${name}`)),
+        h("span", { class: "mid" }, counts ? number(counts[name] ?? 0) : ""),
+      ),
+    ),
+  );
 }
 
 function editionLine(state, editions) {
@@ -29,9 +58,13 @@ function editionLine(state, editions) {
   const now = new Date();
   const current = editions.find((one) => !force(one) || force(one) <= now) ?? editions.at(-1);
   const from = force(current);
-  const date = !from || Number.isNaN(+from) ? t("topic.edition_ever") : t("topic.edition_from", { date: localDay(from) });
+  const date =
+    !from || Number.isNaN(+from) ? t("topic.edition_ever") : t("topic.edition_from", { date: localDay(from) });
   const changed = editions
-    .filter((one) => { const at = force(one); return at && !Number.isNaN(+at) && localDay(at) >= state.from && localDay(at) < state.to; })
+    .filter((one) => {
+      const at = force(one);
+      return at && !Number.isNaN(+at) && localDay(at) >= state.from && localDay(at) < state.to;
+    })
     .reduce((sum, one) => sum + (one.areas_changed ?? 0), 0);
   const line = t("topic.edition", { which: t("topic.today"), id: current.id, date, n: number(changed) });
   return state.boundaries === "then" ? `${t("topic.then_note")} · ${line}` : line;
@@ -39,15 +72,34 @@ function editionLine(state, editions) {
 
 /** The way from what the account may see down to the current area; each step goes there. */
 function crumbs(state, home, set) {
-  const codes = state.area ? place(state.area)?.path ?? [state.area] : [home.code];
+  const codes = state.area ? (place(state.area)?.path ?? [state.area]) : [home.code];
   const from = Math.max(codes.indexOf(home.code), 0);
-  const steps = codes.slice(from).map((code) => ({ code, name: place(code)?.name ?? (code === home.code ? home.name : code) }));
-  return h("nav", { class: "crumbs", "aria-label": t("topic.title") }, steps.map(({ code, name }, i) => [
-    i ? h("span", { class: "dim", "aria-hidden": "true" }, "›") : null,
-    i === steps.length - 1
-      ? h("span", { class: "mid", "aria-current": "location" }, steps.length === 1 ? `${name} · ${t("everywhere")}` : name)
-      : h("button", { type: "button", class: "link", "data-key": `crumb-${code}`, onclick: () => set({ area: code === home.code ? null : code, grid: null }) }, name),
-  ]));
+  const steps = codes
+    .slice(from)
+    .map((code) => ({ code, name: place(code)?.name ?? (code === home.code ? home.name : code) }));
+  return h(
+    "nav",
+    { class: "crumbs", "aria-label": t("topic.title") },
+    steps.map(({ code, name }, i) => [
+      i ? h("span", { class: "dim", "aria-hidden": "true" }, "›") : null,
+      i === steps.length - 1
+        ? h(
+            "span",
+            { class: "mid", "aria-current": "location" },
+            steps.length === 1 ? `${name} · ${t("everywhere")}` : name,
+          )
+        : h(
+            "button",
+            {
+              type: "button",
+              class: "link",
+              "data-key": `crumb-${code}`,
+              onclick: () => set({ area: code === home.code ? null : code, grid: null }),
+            },
+            name,
+          ),
+    ]),
+  );
 }
 
 /** Draws the panel. `facts`: counts by category or null, editions or null, measures that the service answers, home. */
@@ -55,15 +107,63 @@ export function drawTopic(state, facts, set) {
   const measures = facts.measures.map((name) => [name, t(`measure.${name}`)]);
   const units = ["micro", "comprehensive", "village", "hex"].map((name) => [name, t(`unit.${name}`)]);
   const measure = state.by === "hex" ? "count" : state.measure;
-  const group = (label, note, ...nodes) => h("div", { class: "group" }, h("div", { class: "group-head mid" }, h("span", {}, label), note ? h("span", { class: "dim" }, note) : null), nodes);
-  draw(byId("topic"),
-    h("header", { class: "head" }, h("h2", {}, t("topic.title")), crumbs(state, facts.home, set),
-      h("button", { type: "button", class: "round only-narrow", "aria-label": t("close"), "data-key": "topic-close", onclick: facts.close }, icon("close"))),
+  const group = (label, note, ...nodes) =>
+    h(
+      "div",
+      { class: "group" },
+      h("div", { class: "group-head mid" }, h("span", {}, label), note ? h("span", { class: "dim" }, note) : null),
+      nodes,
+    );
+  draw(
+    byId("topic"),
+    h(
+      "header",
+      { class: "head" },
+      h("h2", {}, t("topic.title")),
+      crumbs(state, facts.home, set),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "round only-narrow",
+          "aria-label": t("close"),
+          "data-key": "topic-close",
+          onclick: facts.close,
+        },
+        icon("close"),
+      ),
+    ),
     group(t("topic.category"), t("topic.many"), categories(state, facts.counts, set)),
-    group(t("topic.measure"), null, segments(t("topic.measure"), measures, measure,
-      (value) => set({ measure: value, ...(state.by === "hex" && value !== "count" ? { by: "micro" } : {}) }), "measure")),
-    group(t("topic.unit"), null, segments(t("topic.unit"), units, state.by, (value) => set({ by: value }), "by")),
-    group(t("topic.boundaries"), null, segments(t("topic.boundaries"), [["then", t("topic.then")], ["today", t("topic.today")]],
-      state.boundaries, (value) => set({ boundaries: value }), "boundaries"),
-    h("p", { class: "note" }, editionLine(state, facts.editions))));
+    group(
+      t("topic.measure"),
+      null,
+      segments(
+        t("topic.measure"),
+        measures,
+        measure,
+        (value) => set({ measure: value, ...(state.by === "hex" && value !== "count" ? { by: "micro" } : {}) }),
+        "measure",
+      ),
+    ),
+    group(
+      t("topic.unit"),
+      null,
+      segments(t("topic.unit"), units, state.by, (value) => set({ by: value }), "by"),
+    ),
+    group(
+      t("topic.boundaries"),
+      null,
+      segments(
+        t("topic.boundaries"),
+        [
+          ["then", t("topic.then")],
+          ["today", t("topic.today")],
+        ],
+        state.boundaries,
+        (value) => set({ boundaries: value }),
+        "boundaries",
+      ),
+      h("p", { class: "note" }, editionLine(state, facts.editions)),
+    ),
+  );
 }
