@@ -10,6 +10,7 @@ import { resetRanking } from "./ranking.js";
 import { drawer, height, setHeight } from "./sheet.js";
 import { failed } from "./states.js";
 import { shifted } from "./time.js";
+import { measureChoice } from "./topic.js";
 
 function mapButtons(view, home) {
   const button = (name, act) =>
@@ -154,8 +155,7 @@ function pills({ store, facts, today }) {
             t("topic.measure"),
             facts.measures.map((name) => [name, t(`measure.${name}`)]),
             state.measure,
-            (value) =>
-              store.set({ measure: value, ...(state.by === "hex" && value !== "count" ? { by: "micro" } : {}) }),
+            (value) => store.set(measureChoice(state, value)),
           ),
           select(t("time.presets"), presets, state.preset ?? "", (value) => value && store.set(preset(value, today()))),
         ];
@@ -176,6 +176,60 @@ function expired() {
   dialog.showModal();
 }
 
+function escape(store) {
+  if (document.querySelector("dialog[open]")) return;
+  const menu = document.querySelector("details.account[open]");
+  if (menu) menu.open = false;
+  else if (document.body.classList.contains("drawer")) drawer(false);
+  else store.set({ grid: null });
+}
+
+/** What the panels can ask for; `which()` gives the resource behind a panel. */
+function panels({ store, view, today }, chooser) {
+  const retry = (which) => () => which().refresh();
+  return {
+    retry,
+    list: (which) => ({
+      select: (code) => chooser.select(code, { move: true }),
+      descend: chooser.descend,
+      set: store.set,
+      retry: retry(which),
+    }),
+    choice: (which) => ({
+      close: () => store.set({ grid: null }),
+      retry: retry(which),
+      descend: chooser.descend,
+      widen: { label: t("drill.widen"), act: () => store.set(preset("90", today())) },
+    }),
+    legend: (which, draw) => ({
+      set: store.set,
+      retry: retry(which),
+      highlight: (k) => view.map?.painter.highlight(k),
+      isolate: (k) => {
+        view.map.painter.isolate(k);
+        draw(which().state());
+      },
+    }),
+  };
+}
+
+/** What the map and the sheet ask for when they came to rest. */
+function resting({ store, view }) {
+  let resolution = null;
+  return {
+    resolution(zoom, heat) {
+      const next = hexResolution(zoom);
+      const other = next !== resolution;
+      resolution = next;
+      if (other && store.get().by === "hex") heat.refresh();
+    },
+    settled() {
+      const box = narrow.matches && height() !== "full" ? place(store.get().grid)?.bbox : null;
+      if (box) view.map.fit(box);
+    },
+  };
+}
+
 /** All actions, bound to the store and the map. */
 export function createActions(context) {
   const { store, facts, view } = context;
@@ -185,83 +239,33 @@ export function createActions(context) {
   drawPills();
   store.on(["measure", "from", "to", "by"], drawPills);
   const home = () => (store.get().area ? store.set({ area: null }) : view.map.fit(facts.home.bbox));
-  const escape = () => {
-    if (document.querySelector("dialog[open]")) return;
-    const menu = document.querySelector("details.account[open]");
-    if (menu) menu.open = false;
-    else if (document.body.classList.contains("drawer")) drawer(false);
-    else store.set({ grid: null });
+  const theme = () => {
+    switchTheme();
+    view.map.theme();
+    view.redraw();
   };
-  const tools = {
-    keys: keyboard.help,
-    theme() {
-      switchTheme();
-      view.map.theme();
-      drawPills();
-      store.set({});
-    },
-  };
-  let resolution = null;
+  const complaint = (error) => failed("what.areas", error, () => location.reload());
   return {
     ...chooser,
-    tools,
+    ...panels(context, chooser),
+    ...resting(context),
     expired,
+    tools: { keys: keyboard.help, theme },
     open: open(context, chooser.select),
     pick: { select: (code) => chooser.select(code), descend: chooser.descend },
     pills() {
       drawPills();
       mapButtons(view, home);
     },
-    retry: (which) => () => which().refresh(),
     time: period.time,
-    list: (which) => ({
-      select: (code) => chooser.select(code, { move: true }),
-      descend: chooser.descend,
-      set: store.set,
-      retry: () => which().refresh(),
-    }),
-    choice: (which) => ({
-      close: () => store.set({ grid: null }),
-      retry: () => which().refresh(),
-      descend: chooser.descend,
-      widen: { label: t("drill.widen"), act: () => store.set(preset("90", context.today())) },
-    }),
-    legend: (which, draw) => ({
-      set: store.set,
-      retry: () => which().refresh(),
-      highlight: (k) => view.map?.painter.highlight(k),
-      isolate: (k) => {
-        view.map.painter.isolate(k);
-        draw(which().state());
-      },
-    }),
-    resolution(zoom, heat) {
-      const next = hexResolution(zoom);
-      const other = next !== resolution;
-      resolution = next;
-      if (other && store.get().by === "hex") heat.refresh();
-    },
-    settled() {
-      if (store.get().grid && narrow.matches) {
-        const box = place(store.get().grid)?.bbox;
-        if (box && height() !== "full") view.map.fit(box);
-      }
-    },
     closeDrawer: () => drawer(false),
-    failed: (error) =>
-      byId("map").append(
-        h(
-          "div",
-          { class: "map-failed" },
-          failed("what.areas", error, () => location.reload()),
-        ),
-      ),
+    failed: (error) => byId("map").append(h("div", { class: "map-failed" }, complaint(error))),
     keys: (parts) => ({
       "/": () => parts.search.focus(),
       "[": () => period.shift(-1),
       "]": () => period.shift(1),
       "?": keyboard.help,
-      Escape: escape,
+      Escape: () => escape(store),
     }),
   };
 }

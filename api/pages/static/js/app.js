@@ -52,6 +52,7 @@ const facts = {
 };
 const view = { map: null, scheme: null, items: new Map(), stamp: null };
 const act = createActions({ store, facts, view, today });
+view.redraw = redraw;
 
 const heat = resource(
   (signal) =>

@@ -191,30 +191,7 @@ function chosen(c) {
   ];
 }
 
-function labels(c, wall) {
-  const name = (id, kind, layout, paint, zooms) => ({
-    id,
-    type: "symbol",
-    source: "names",
-    filter: ["==", ["get", "kind"], kind],
-    ...zooms,
-    layout: { "text-field": ["get", "name"], "text-padding": 3, "text-max-width": 12, ...layout },
-    paint: {
-      "text-color": c.ink,
-      "text-halo-color": c.surface,
-      "text-halo-width": 1.6,
-      "text-halo-blur": 0.4,
-      ...paint,
-    },
-  });
-  const scale = wall ? 1.4 : 1;
-  const villages = name(
-    "village-name",
-    "village",
-    { "text-font": REGULAR, "text-size": 12.5 * scale },
-    { "text-color": c.ink },
-    { minzoom: 11.4, maxzoom: 17 },
-  );
+function streetNames(c) {
   return [
     {
       id: "river-name",
@@ -243,6 +220,35 @@ function labels(c, wall) {
       layout: { "symbol-placement": "line", "text-field": ["get", "name"], "text-font": REGULAR, "text-size": 11 },
       paint: { "text-color": c["ink-2"], "text-halo-color": c.surface, "text-halo-width": 1.2 },
     },
+  ];
+}
+
+function labels(c, wall) {
+  const name = (id, kind, layout, paint, zooms) => ({
+    id,
+    type: "symbol",
+    source: "names",
+    filter: ["==", ["get", "kind"], kind],
+    ...zooms,
+    layout: { "text-field": ["get", "name"], "text-padding": 3, "text-max-width": 12, ...layout },
+    paint: {
+      "text-color": c.ink,
+      "text-halo-color": c.surface,
+      "text-halo-width": 1.6,
+      "text-halo-blur": 0.4,
+      ...paint,
+    },
+  });
+  const scale = wall ? 1.4 : 1;
+  const villages = name(
+    "village-name",
+    "village",
+    { "text-font": REGULAR, "text-size": 12.5 * scale },
+    { "text-color": c.ink },
+    { minzoom: 11.4, maxzoom: 17 },
+  );
+  return [
+    ...streetNames(c),
     ...(wall ? [] : [villages]),
     name(
       "town-name",

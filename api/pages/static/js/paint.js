@@ -21,83 +21,97 @@ function hatchOpacity(highlight, isolated) {
   return ["case", ["==", K, WITHHELD], strength, 0];
 }
 
+const KINDS = { micro: ["micro", "dedicated"] };
+const LINES = { "grid-line": "micro", "comprehensive-line": "comprehensive" };
+
 /** Paints heat on a MapLibre map; remembers what each feature was told, so that an update tells only the changes. */
-export function createPainter(map) {
-  let told = new Map();
-  let source = null;
-  let classes = [];
-  let tokens = {};
-  let highlight = null;
-  let isolated = null;
-  let underBasemap = false;
+class Painter {
+  #told = new Map();
+  #source = null;
+  #classes = [];
+  #tokens = {};
+  #highlight = null;
+  #isolated = null;
+  #plain = 1;
 
-  const place = (name, id) => (name === "hex" ? { source: name, id } : { source: name, sourceLayer: name, id });
-
-  function strengths() {
-    if (!source) return;
-    map.setPaintProperty(FILLS[source], "fill-opacity", opacityOf(underBasemap ? 0.75 : 1, highlight, isolated));
-    map.setPaintProperty(HATCHES[source], "fill-opacity", hatchOpacity(highlight, isolated));
+  constructor(map) {
+    this.map = map;
   }
 
-  function show(by) {
+  #place(id) {
+    return this.#source === "hex" ? { source: "hex", id } : { source: this.#source, sourceLayer: this.#source, id };
+  }
+
+  #strengths() {
+    if (!this.#source) return;
+    const fill = opacityOf(this.#plain, this.#highlight, this.#isolated);
+    this.map.setPaintProperty(FILLS[this.#source], "fill-opacity", fill);
+    this.map.setPaintProperty(HATCHES[this.#source], "fill-opacity", hatchOpacity(this.#highlight, this.#isolated));
+  }
+
+  #colours() {
+    const fill = FILLS[this.#source];
+    this.map.setPaintProperty(fill, "fill-color", colour(this.#classes, this.#tokens));
+    if (this.#source === "hex") this.map.setPaintProperty(fill, "fill-outline-color", this.#tokens.line);
+  }
+
+  #tell(now) {
+    for (const [id, k] of now) if (this.#told.get(id) !== k) this.map.setFeatureState(this.#place(id), { k });
+    for (const id of this.#told.keys()) if (!now.has(id)) this.map.removeFeatureState(this.#place(id));
+    this.#told = now;
+  }
+
+  /** Shows the layers of a unit and hides those of the others. */
+  #show(by) {
     const next = sourceOf(by);
+    const visibility = (yes) => (yes ? "visible" : "none");
     for (const name of ["grids", "areas", "hex"]) {
-      const visibility = name === next ? "visible" : "none";
-      map.setLayoutProperty(FILLS[name], "visibility", visibility);
-      map.setLayoutProperty(HATCHES[name], "visibility", visibility);
+      this.map.setLayoutProperty(FILLS[name], "visibility", visibility(name === next));
+      this.map.setLayoutProperty(HATCHES[name], "visibility", visibility(name === next));
     }
     if (next !== "hex") {
-      const kinds = by === "micro" ? ["micro", "dedicated"] : [by];
-      const filter = ["in", ["get", "kind"], ["literal", kinds]];
-      map.setFilter(FILLS[next], filter);
-      map.setFilter(HATCHES[next], filter);
+      const filter = ["in", ["get", "kind"], ["literal", KINDS[by] ?? [by]]];
+      this.map.setFilter(FILLS[next], filter);
+      this.map.setFilter(HATCHES[next], filter);
     }
-    for (const [id, unit] of [
-      ["grid-line", "micro"],
-      ["comprehensive-line", "comprehensive"],
-    ]) {
-      map.setLayoutProperty(id, "visibility", by === unit ? "visible" : "none");
-    }
-    if (next !== source && source) forget();
-    source = next;
+    for (const [id, unit] of Object.entries(LINES))
+      this.map.setLayoutProperty(id, "visibility", visibility(by === unit));
+    if (next !== this.#source && this.#source) this.#tell(new Map());
+    this.#source = next;
   }
 
-  function forget() {
-    for (const id of told.keys()) map.removeFeatureState(place(source, id));
-    told = new Map();
+  paint(by, heat, scheme) {
+    this.#show(by);
+    this.#tell(new Map(heat.items.map((item) => [item.id, scheme.of(item)])));
+    this.#classes = scheme.classes;
+    if (heat.geojson) this.map.getSource("hex").setData(heat.geojson);
+    this.#colours();
+    this.#strengths();
   }
 
-  function paint(by, heat, scheme) {
-    show(by);
-    const now = new Map();
-    for (const item of heat.items) now.set(item.id, scheme.of(item));
-    for (const [id, k] of now) if (told.get(id) !== k) map.setFeatureState(place(source, id), { k });
-    for (const id of told.keys()) if (!now.has(id)) map.removeFeatureState(place(source, id));
-    told = now;
-    classes = scheme.classes;
-    if (heat.geojson) map.getSource("hex").setData(heat.geojson);
-    map.setPaintProperty(FILLS[source], "fill-color", colour(classes, tokens));
-    map.setPaintProperty(FILLS[source], "fill-outline-color", source === "hex" ? tokens.line : undefined);
-    strengths();
+  theme(tokens, basemap) {
+    this.#tokens = tokens;
+    this.#plain = basemap ? 0.75 : 1;
+    if (this.#source) this.#colours();
   }
 
-  return {
-    paint,
-    show,
-    theme(next, basemap) {
-      tokens = next;
-      underBasemap = Boolean(basemap);
-      if (source) map.setPaintProperty(FILLS[source], "fill-color", colour(classes, tokens));
-    },
-    highlight(k) {
-      highlight = k;
-      strengths();
-    },
-    isolate(k) {
-      isolated = k;
-      strengths();
-    },
-    isolated: () => isolated,
-    layer: () => FILLS[source],
-  };
+  highlight(k) {
+    this.#highlight = k;
+    this.#strengths();
+  }
+
+  isolate(k) {
+    this.#isolated = k;
+    this.#strengths();
+  }
+
+  isolated() {
+    return this.#isolated;
+  }
+
+  layer() {
+    return FILLS[this.#source];
+  }
 }
+
+export const createPainter = (map) => new Painter(map);

@@ -186,6 +186,29 @@ function header(state, facts, act) {
   );
 }
 
+function table(rows, kind, measure, context) {
+  const words = { place: context.place, unit: t(`kind.${kind}`), measure: t(`measure.${measure}`) };
+  const column = (text, name) => h("th", { scope: "col", class: name }, text);
+  const head = [
+    h("th", { class: "rank" }),
+    column(words.unit),
+    column(words.measure, "figure"),
+    context.compares ? column(t("ranking.change"), "delta") : null,
+    context.trends ? column(t("ranking.trend"), "trend") : null,
+  ];
+  return h(
+    "table",
+    { class: context.trends ? "with-trend" : null },
+    h("caption", { class: "unseen" }, t("ranking.caption", words)),
+    h("thead", {}, h("tr", {}, head)),
+    h(
+      "tbody",
+      {},
+      rows.map((item, i) => row(item, i, context)),
+    ),
+  );
+}
+
 /** Draws the list. `facts`: home, trends (Map or null), compares; `act`: select, descend, set, retry. */
 export function drawRanking(state, resource, facts, act) {
   const panel = byId("ranking");
@@ -213,59 +236,20 @@ export function drawRanking(state, resource, facts, act) {
     widest: Math.max(1e-9, ...rows.map((one) => one.value ?? 0)),
     micro: kind === "micro",
     compares: facts.compares,
-  };
-  const caption = t("ranking.caption", {
     place: place(state.area)?.name ?? facts.home.name,
-    unit: t(`kind.${kind}`),
-    measure: t(`measure.${measure}`),
-  });
+  };
   const more = ordered.length - shown;
+  const unfold = () => {
+    shown += STEP;
+    drawRanking(state, resource, facts, act);
+  };
+  const button = { type: "button", class: "link more", "data-key": "more", onclick: unfold };
+  const rest = more > 0 ? h("button", button, t("ranking.more", { n: Math.min(more, STEP) })) : null;
   draw(
     panel,
     head,
     frame.above,
-    h(
-      "div",
-      { class: "scroll" },
-      h(
-        "table",
-        { class: trends ? "with-trend" : null },
-        h("caption", { class: "unseen" }, caption),
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            h("th", { class: "rank" }),
-            h("th", { scope: "col" }, t(`kind.${kind}`)),
-            h("th", { scope: "col", class: "figure" }, t(`measure.${measure}`)),
-            context.compares ? h("th", { scope: "col", class: "delta" }, t("ranking.change")) : null,
-            trends ? h("th", { scope: "col", class: "trend" }, t("ranking.trend")) : null,
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          ordered.slice(0, shown).map((item, i) => row(item, i, context)),
-        ),
-      ),
-      more > 0
-        ? h(
-            "button",
-            {
-              type: "button",
-              class: "link more",
-              "data-key": "more",
-              onclick: () => {
-                shown += STEP;
-                drawRanking(state, resource, facts, act);
-              },
-            },
-            t("ranking.more", { n: Math.min(more, STEP) }),
-          )
-        : null,
-    ),
+    h("div", { class: "scroll" }, table(ordered.slice(0, shown), kind, measure, context), rest),
   );
   panel.querySelector(".scroll").scrollTop = scroll;
 }

@@ -31,112 +31,126 @@ function option(result, i, chosen, choose) {
   );
 }
 
-/** Builds the box; `open(result)` hears of what was chosen. */
-export function createSearch(open) {
-  let results = null;
-  let failed = false;
-  let chosen = 0;
-  let timer = null;
-  let running = null;
-  const input = h("input", {
-    type: "search",
-    id: "q",
-    autocomplete: "off",
-    spellcheck: "false",
-    role: "combobox",
-    "aria-expanded": "false",
-    "aria-controls": "found",
-    "aria-autocomplete": "list",
-  });
-  const list = h("ul", { id: "found", role: "listbox", class: "card found", hidden: true });
+class SearchBox {
+  #results = null;
+  #failed = false;
+  #chosen = 0;
+  #timer = null;
+  #running = null;
 
-  function show() {
-    const q = input.value.trim();
-    const nothing = results && !results.length;
-    list.hidden = !q || (!results && !failed);
-    input.setAttribute("aria-expanded", String(!list.hidden));
-    if (results?.length) input.setAttribute("aria-activedescendant", `found-${chosen}`);
+  constructor(open) {
+    this.open = open;
+    this.input = h("input", {
+      type: "search",
+      id: "q",
+      autocomplete: "off",
+      spellcheck: "false",
+      role: "combobox",
+      "aria-expanded": "false",
+      "aria-controls": "found",
+      "aria-autocomplete": "list",
+      oninput: () => {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.ask(), 160);
+      },
+      onfocus: () => this.show(),
+      onblur: () => this.fold(),
+      onkeydown: (event) => this.key(event),
+    });
+    this.list = h("ul", { id: "found", role: "listbox", class: "card found", hidden: true });
+    const hint = h("span", { class: "key", "aria-hidden": "true" }, "/");
+    draw(byId("search"), icon("search"), this.input, hint, this.list);
+    this.label();
+    this.fold();
+  }
+
+  focus() {
+    this.input.focus();
+  }
+
+  /** Says the box's name in the present language. */
+  label() {
+    this.input.placeholder = t("search.placeholder");
+    this.input.setAttribute("aria-label", t("search.label"));
+  }
+
+  fold() {
+    this.list.hidden = true;
+    this.input.setAttribute("aria-expanded", "false");
+  }
+
+  show() {
+    const q = this.input.value.trim();
+    const found = this.#results ?? [];
+    this.list.hidden = !q || (!this.#results && !this.#failed);
+    this.input.setAttribute("aria-expanded", String(!this.list.hidden));
+    if (found.length) this.input.setAttribute("aria-activedescendant", `found-${this.#chosen}`);
+    const nothing = [h("b", {}, t("search.none", { q })), h("p", { class: "dim small" }, t("search.none_note"))];
+    const say = (...words) => h("li", { class: "none", role: "option" }, words);
     draw(
-      list,
-      failed ? h("li", { class: "none", role: "option" }, t("search.failed")) : null,
-      nothing
-        ? h(
-            "li",
-            { class: "none", role: "option" },
-            h("b", {}, t("search.none", { q })),
-            h("p", { class: "dim small" }, t("search.none_note")),
-          )
-        : null,
-      (results ?? []).map((result, i) => option(result, i, chosen, choose)),
+      this.list,
+      this.#failed ? say(t("search.failed")) : null,
+      this.#results && !found.length ? say(nothing) : null,
+      found.map((result, i) => option(result, i, this.#chosen, (one) => this.choose(one))),
     );
   }
 
-  function choose(result) {
-    clear();
-    input.blur();
-    open(result);
+  choose(result) {
+    this.clear();
+    this.input.blur();
+    this.open(result);
   }
 
-  function clear() {
-    running?.abort();
-    clearTimeout(timer);
-    input.value = "";
-    results = null;
-    failed = false;
-    show();
+  clear() {
+    this.#running?.abort();
+    clearTimeout(this.#timer);
+    this.input.value = "";
+    this.#results = null;
+    this.#failed = false;
+    this.show();
   }
 
-  async function ask() {
-    const q = input.value.trim();
-    running?.abort();
+  async ask() {
+    const q = this.input.value.trim();
+    this.#running?.abort();
     if (!q) {
-      results = null;
-      show();
+      this.#results = null;
+      this.show();
       return;
     }
-    const mine = (running = new AbortController());
+    const mine = (this.#running = new AbortController());
     try {
       const answer = await get("/api/search", { q, limit: 12 }, mine.signal);
-      if (running !== mine) return;
-      [results, failed, chosen] = [answer.results ?? [], false, 0];
+      if (this.#running !== mine) return;
+      [this.#results, this.#failed, this.#chosen] = [answer.results ?? [], false, 0];
     } catch (error) {
       if (error.name === "AbortError") return;
-      [results, failed] = [null, true];
+      [this.#results, this.#failed] = [null, true];
     }
-    show();
+    this.show();
   }
 
-  input.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(ask, 160);
-  });
-  input.addEventListener("focus", show);
-  input.addEventListener("blur", () => {
-    list.hidden = true;
-    input.setAttribute("aria-expanded", "false");
-  });
-  input.addEventListener("keydown", (event) => {
+  async key(event) {
     if (event.isComposing) return;
     if (event.key === "Escape") {
-      clear();
-      input.blur();
       event.stopPropagation();
+      this.clear();
+      this.input.blur();
     }
-    if (event.key === "Enter" && results?.[chosen]) choose(results[chosen]);
+    if (event.key === "Enter") {
+      clearTimeout(this.#timer);
+      if (!this.#results) await this.ask();
+      if (this.#results?.length) this.choose(this.#results[this.#chosen]);
+      return;
+    }
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!by || !results?.length) return;
+    const n = this.#results?.length;
+    if (!by || !n) return;
     event.preventDefault();
-    chosen = (chosen + by + results.length) % results.length;
-    show();
-  });
-
-  function label() {
-    input.placeholder = t("search.placeholder");
-    input.setAttribute("aria-label", t("search.label"));
-    show();
+    this.#chosen = (this.#chosen + by + n) % n;
+    this.show();
   }
-  draw(byId("search"), icon("search"), input, h("span", { class: "key", "aria-hidden": "true" }, "/"), list);
-  label();
-  list.hidden = true;
-  return { focus: () => input.focus(), label };
 }
+
+/** Builds the box; `open(result)` hears of what was chosen. */
+export const createSearch = (open) => new SearchBox(open);

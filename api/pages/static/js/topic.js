@@ -1,7 +1,7 @@
 // 专题: what is counted, how, in which unit and by which boundaries.
 import { byId, categoryIcon, draw, h, icon } from "./dom.js";
 import { localDay, number, t } from "./i18n.js";
-import { CATEGORIES } from "./state.js";
+import { CATEGORIES, UNITS } from "./state.js";
 import { place } from "./places.js";
 
 function segments(label, options, chosen, choose, name) {
@@ -102,67 +102,43 @@ function crumbs(state, home, set) {
   );
 }
 
+function group(label, note, ...nodes) {
+  const aside = note ? h("span", { class: "dim" }, note) : null;
+  return h("div", { class: "group" }, h("div", { class: "group-head mid" }, h("span", {}, label), aside), nodes);
+}
+
+/** Clusters and changes belong to areas: choosing one leaves the hexagons. */
+export const measureChoice = (state, measure) => ({
+  measure,
+  ...(state.by === "hex" && measure !== "count" ? { by: "micro" } : {}),
+});
+
+function head(state, facts, set) {
+  const close = { type: "button", class: "round only-narrow", "aria-label": t("close"), "data-key": "topic-close" };
+  const button = h("button", { ...close, onclick: facts.close }, icon("close"));
+  return h("header", { class: "head" }, h("h2", {}, t("topic.title")), crumbs(state, facts.home, set), button);
+}
+
 /** Draws the panel. `facts`: counts by category or null, editions or null, measures that the service answers, home. */
 export function drawTopic(state, facts, set) {
-  const measures = facts.measures.map((name) => [name, t(`measure.${name}`)]);
-  const units = ["micro", "comprehensive", "village", "hex"].map((name) => [name, t(`unit.${name}`)]);
+  const named = (names, kind) => names.map((name) => [name, t(`${kind}.${name}`)]);
+  const choice = (kind, options, chosen, choose, ...nodes) => {
+    const label = t(`topic.${kind}`);
+    return group(label, null, segments(label, options, chosen, choose, kind), nodes);
+  };
   const measure = state.by === "hex" ? "count" : state.measure;
-  const group = (label, note, ...nodes) =>
-    h(
-      "div",
-      { class: "group" },
-      h("div", { class: "group-head mid" }, h("span", {}, label), note ? h("span", { class: "dim" }, note) : null),
-      nodes,
-    );
+  const boundaries = ["then", "today"].map((name) => [name, t(`topic.${name}`)]);
   draw(
     byId("topic"),
-    h(
-      "header",
-      { class: "head" },
-      h("h2", {}, t("topic.title")),
-      crumbs(state, facts.home, set),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "round only-narrow",
-          "aria-label": t("close"),
-          "data-key": "topic-close",
-          onclick: facts.close,
-        },
-        icon("close"),
-      ),
-    ),
+    head(state, facts, set),
     group(t("topic.category"), t("topic.many"), categories(state, facts.counts, set)),
-    group(
-      t("topic.measure"),
-      null,
-      segments(
-        t("topic.measure"),
-        measures,
-        measure,
-        (value) => set({ measure: value, ...(state.by === "hex" && value !== "count" ? { by: "micro" } : {}) }),
-        "measure",
-      ),
-    ),
-    group(
-      t("topic.unit"),
-      null,
-      segments(t("topic.unit"), units, state.by, (value) => set({ by: value }), "by"),
-    ),
-    group(
-      t("topic.boundaries"),
-      null,
-      segments(
-        t("topic.boundaries"),
-        [
-          ["then", t("topic.then")],
-          ["today", t("topic.today")],
-        ],
-        state.boundaries,
-        (value) => set({ boundaries: value }),
-        "boundaries",
-      ),
+    choice("measure", named(facts.measures, "measure"), measure, (value) => set(measureChoice(state, value))),
+    choice("unit", named(UNITS, "unit"), state.by, (value) => set({ by: value })),
+    choice(
+      "boundaries",
+      boundaries,
+      state.boundaries,
+      (value) => set({ boundaries: value }),
       h("p", { class: "note" }, editionLine(state, facts.editions)),
     ),
   );
