@@ -10,12 +10,35 @@ from datetime import datetime
 
 import numpy as np
 
-from gridmap.demo import buildings, coverage, division, events, fabric, outline, people, places, streets, terrain
+from gridmap.demo import (
+    buildings,
+    coverage,
+    division,
+    events,
+    fabric,
+    outline,
+    people,
+    places,
+    streets,
+    terrain,
+)
 from gridmap.demo.city import FULL, TOWN, Areas, Buildings, City, Events, People, Size, Streets
 from gridmap.demo.store import store
 from gridmap.errors import InvalidInput
 
-__all__ = ["FULL", "TOWN", "Areas", "Buildings", "City", "Events", "People", "Size", "Streets", "build", "store"]
+__all__ = [
+    "FULL",
+    "TOWN",
+    "Areas",
+    "Buildings",
+    "City",
+    "Events",
+    "People",
+    "Size",
+    "Streets",
+    "build",
+    "store",
+]
 
 DEFAULT_SEED = 2026
 

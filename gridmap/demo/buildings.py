@@ -10,12 +10,16 @@ from gridmap.demo.fabric import Footprints
 from gridmap.demo.terrain import Bend, to_lonlat
 from gridmap.errors import InvalidInput
 
-_PUBLIC_NAMES = {"school": "教学楼", "market": "市场", "hospital": "门诊楼", "industrial": "厂房", "public": "公共服务站"}
+_PUBLIC_NAMES = {
+    "school": "教学楼",
+    "market": "市场",
+    "hospital": "门诊楼",
+    "industrial": "厂房",
+    "public": "公共服务站",
+}
 
 
-def stand(
-    footprints: Footprints, layout: Layout, bend: Bend, rng: np.random.Generator
-) -> Buildings:
+def stand(footprints: Footprints, layout: Layout, bend: Bend, rng: np.random.Generator) -> Buildings:
     """Buildings on the globe, in the order of their micro-grids' codes.
 
     Raises:
@@ -76,8 +80,7 @@ def _rectangles(x: Floats, y: Floats, angle: Floats, footprints: Footprints, sca
         corners[:, i, 0], corners[:, i, 1] = to_lonlat(
             x + a * across * cos - b * along * sin, y + a * across * sin + b * along * cos
         )
-    polygons: Objects = shapely.polygons(corners)
-    return polygons
+    return np.asarray(shapely.polygons(corners), dtype=object)
 
 
 def _codes(areas: Areas, micro: Ints) -> Objects:
@@ -88,9 +91,8 @@ def _codes(areas: Areas, micro: Ints) -> Objects:
     starts = np.searchsorted(where[order], where[order])
     number = np.empty(len(micro), dtype=np.int64)
     number[order] = np.arange(len(micro)) - starts + 1
-    codes = np.array(
-        [f"{code}B{each:05d}" for code, each in zip(village, number.tolist(), strict=True)], dtype=object
-    )
+    codes = np.empty(len(micro), dtype=object)
+    codes[:] = [f"{code}B{each:05d}" for code, each in zip(village, number.tolist(), strict=True)]
     return codes
 
 
@@ -103,7 +105,7 @@ def _names(kind: Objects, layout: Layout, micro: Ints, rng: np.random.Generator)
     number = np.arange(len(micro)) - np.repeat(starts, lengths) + 1
     result = np.empty(len(micro), dtype=object)
     result[:] = [
-        _PUBLIC_NAMES[its] if its in _PUBLIC_NAMES else f"{group}{n}号" if its == "house" else f"{name}{n}幢"
+        _PUBLIC_NAMES.get(its, f"{group}{n}号" if its == "house" else f"{name}{n}幢")
         for its, name, group, n in zip(kind, estate[micro], hamlet[micro], number.tolist(), strict=True)
     ]
     return result

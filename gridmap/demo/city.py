@@ -13,6 +13,7 @@ from gridmap.errors import InvalidInput
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Objects = NDArray[np.object_]
+Flags = NDArray[np.bool_]
 
 MICRO_RANGE = (50, 100)
 COMPREHENSIVE_RANGE = (300, 500)
@@ -75,9 +76,7 @@ class Size:
         )
 
 
-TOWN = Size(
-    households=60_000, micro_grids=800, comprehensive=157, villages=19, towns=5, events=100_000
-)
+TOWN = Size(households=60_000, micro_grids=800, comprehensive=157, villages=19, towns=5, events=100_000)
 FULL = Size(
     households=525_000,
     micro_grids=7_000,

@@ -1,18 +1,18 @@
 """The areas of the county: parts of the division joined, numbered and named; overlays laid over them."""
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 
+from gridmap.codes import DEFAULT
 from gridmap.demo import names
-from gridmap.demo.city import Areas, Floats, Ints, Objects
+from gridmap.demo.city import Areas, Flags, Floats, Ints, Objects
 from gridmap.demo.division import Part
 from gridmap.demo.outline import Outline, as_multi, joined
 
-PROVINCE_CODE, CITY_CODE, COUNTY_CODE = "990000", "990100", "990126"
+PROVINCE_CODE, CITY_CODE, COUNTY_CODE = "99", "9901", "990126"
 ROOT = f"{PROVINCE_CODE}.{CITY_CODE}.{COUNTY_CODE}"
 URBAN_M2_PER_MICRO = 32_000.0  # a village whose typical micro-grid is smaller is a community
 
@@ -34,7 +34,7 @@ class Layout:
     parcel_face: Ints  # the face of each dedicated grid
     micro_of_dedicated: Ints
     dedicated_use: Objects  # school, market, hospital, park
-    urban_village: Objects  # bool
+    urban_village: Flags
     micro_m2: Floats
 
     @property
@@ -66,25 +66,21 @@ def _flatten(county: Part) -> _Tree:
     return _Tree(np.array(towns), np.array(villages), np.array(grids), micros)
 
 
-def numbered(geoms: Objects) -> Ints:
-    """Numbers from 1 for areas that lie together: rows from north to south, in each from west to east."""
-    count = len(geoms)
-    x, y = shapely.get_x(shapely.centroid(geoms)), shapely.get_y(shapely.centroid(geoms))
-    bands = max(1, round(np.sqrt(count)))
-    north_first = np.argsort(-y, kind="stable")
-    band = np.empty(count, dtype=np.int64)
-    band[north_first] = np.arange(count) * bands // count
-    number = np.empty(count, dtype=np.int64)
-    number[np.lexsort((x, band))] = np.arange(1, count + 1)
-    return number
+def in_order(geoms: Objects) -> Ints:
+    """Positions of areas from west to east, on one longitude from north to south."""
+    middle = shapely.get_coordinates(shapely.centroid(geoms))
+    order: Ints = np.lexsort((-middle[:, 1], middle[:, 0]))
+    return order
 
 
-def _numbered_within(geoms: Objects, parents: Ints) -> Ints:
-    numbers = np.empty(len(geoms), dtype=np.int64)
-    for parent in np.unique(parents):
+def _coded(kind: str, geoms: Objects, parents: Ints, parent_codes: list[str]) -> Objects:
+    """Codes below their parents, by the county's scheme."""
+    codes = np.empty(len(geoms), dtype=object)
+    for parent in np.unique(parents).tolist():
         members = np.flatnonzero(parents == parent)
-        numbers[members] = numbered(geoms[members])
-    return numbers
+        places = shapely.get_coordinates(shapely.centroid(geoms[members]))
+        codes[members] = DEFAULT.generate(kind, parent_codes[parent], places)
+    return codes
 
 
 class _Rows:
@@ -100,6 +96,9 @@ class _Rows:
         for column, value in zip(self.columns, (kind, code, name, setting, parent, path, geom), strict=True):
             column.append(value)
         return len(self.columns[0]) - 1
+
+    def code(self, row: int) -> str:
+        return str(self.columns[1][row])
 
     def path(self, row: int) -> str:
         return str(self.columns[5][row])
@@ -117,8 +116,8 @@ def lay_out(outline: Outline, rng: np.random.Generator) -> Layout:
     tree = _flatten(outline.division.county)
     face_of: list[int] = []
     micro_of_face: list[int] = []
-    for position, micro in enumerate(tree.micros):
-        for part in micro.parts or [micro]:
+    for position, leaf in enumerate(tree.micros):
+        for part in leaf.parts or [leaf]:
             face_of.append(part.face)
             micro_of_face.append(position)
     micro = joined(faces[np.array(face_of)], np.array(micro_of_face))
@@ -138,9 +137,7 @@ def lay_out(outline: Outline, rng: np.random.Generator) -> Layout:
     grid_row, micro_row = _grids(rows, tree, (grid, micro), urban, village_row)
     with_parcel = np.array([i for i, part in enumerate(tree.micros) if part.parts], dtype=np.int64)
     parcel_face = np.array([tree.micros[i].parts[1].face for i in with_parcel], dtype=np.int64)
-    uses, dedicated_row = _dedicated(
-        rows, faces[parcel_face], tree, with_parcel, (urban, village_row), rng
-    )
+    uses, dedicated_row = _dedicated(rows, faces[parcel_face], tree, with_parcel, (urban, village_row), rng)
     _overlays(rows, tree, (town, village), town_row)
     return Layout(
         areas=rows.areas(),
@@ -161,16 +158,15 @@ def lay_out(outline: Outline, rng: np.random.Generator) -> Layout:
     )
 
 
-def _typical(micro_m2: Floats, tree: _Tree) -> Objects:
+def _typical(micro_m2: Floats, tree: _Tree) -> Floats:
     village = tree.village_of_comprehensive[tree.comprehensive_of_micro]
     return np.array([np.median(micro_m2[village == each]) for each in range(len(tree.town_of_village))])
 
 
 def _jurisdictions(
-    rows: _Rows, tree: _Tree, geoms: tuple[Objects, Objects], urban: Objects, rng: np.random.Generator
+    rows: _Rows, tree: _Tree, geoms: tuple[Objects, Objects], urban: Flags, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Towns and villages; GB/T 10114 numbers street offices from 001 and towns from 100, communities and
-    villages of the third level from 001 and from 200."""
+    """Towns and villages: offices number from 001, towns 100, communities 001, villages 200."""
     towns, villages = geoms
     taken: set[str] = set()
     town_names = names.places(len(towns), rng, taken)
@@ -179,18 +175,17 @@ def _jurisdictions(
     street_office = communities * 2 > np.bincount(tree.town_of_village, minlength=len(towns))
     if not street_office.any():
         street_office[np.argmax(communities)] = True
-    order = numbered(towns)
     town_row = np.empty(len(towns), dtype=np.int64)
     village_row = np.empty(len(villages), dtype=np.int64)
     sequence = {True: iter(range(1, 100)), False: iter(range(100, 200))}
-    for town in np.argsort(order):
+    for town in in_order(towns).tolist():
         office = bool(street_office[town])
         code = f"{COUNTY_CODE}{next(sequence[office]):03d}"
         name = town_names[town] + ("街道" if office else "镇")
         town_row[town] = rows.add("town", code, name, None, ROOT, towns[town])
         members = np.flatnonzero(tree.town_of_village == town)
         counters = {True: iter(range(1, 200)), False: iter(range(200, 400))}
-        for village in members[np.argsort(numbered(villages[members]))]:
+        for village in members[in_order(villages[members])].tolist():
             community = bool(urban[village])
             its_code = f"{code}{next(counters[community]):03d}"
             its_name = village_names[village] + ("社区" if community else "村")
@@ -201,28 +196,26 @@ def _jurisdictions(
 
 
 def _grids(
-    rows: _Rows, tree: _Tree, geoms: tuple[Objects, Objects], urban: Objects, village_row: Ints
+    rows: _Rows, tree: _Tree, geoms: tuple[Objects, Objects], urban: Flags, village_row: Ints
 ) -> tuple[Ints, Ints]:
     grids, micros = geoms
-    grid_number = _numbered_within(grids, tree.village_of_comprehensive)
-    micro_number = _numbered_within(micros, tree.comprehensive_of_micro)
+    villages = [rows.code(row) for row in village_row.tolist()]
+    grid_codes = _coded("comprehensive", grids, tree.village_of_comprehensive, villages)
+    micro_codes = _coded("micro", micros, tree.comprehensive_of_micro, grid_codes.tolist())
     grid_row = np.empty(len(grids), dtype=np.int64)
     micro_row = np.empty(len(micros), dtype=np.int64)
-    for grid in np.lexsort((grid_number, village_row[tree.village_of_comprehensive])):
+    for grid in np.argsort(grid_codes).tolist():
         village = tree.village_of_comprehensive[grid]
         setting = "urban" if urban[village] else "rural"
+        name = f"第{int(grid_codes[grid][-3:])}网格"
         above = rows.path(village_row[village])
-        code = f"{above.rsplit('.', 1)[1]}{grid_number[grid]:03d}"
-        grid_row[grid] = rows.add(
-            "comprehensive", code, f"第{grid_number[grid]}网格", setting, above, grids[grid]
-        )
-    for micro in np.lexsort((micro_number, grid_row[tree.comprehensive_of_micro])):
+        grid_row[grid] = rows.add("comprehensive", grid_codes[grid], name, setting, above, grids[grid])
+    for micro in np.argsort(micro_codes).tolist():
         grid = tree.comprehensive_of_micro[micro]
         setting = "urban" if urban[tree.village_of_comprehensive[grid]] else "rural"
+        name = f"{int(grid_codes[grid][-3:]):02d}-{micro_codes[micro][-2:]} 微网格"
         above = rows.path(grid_row[grid])
-        code = f"{above.rsplit('.', 1)[1]}{micro_number[micro]:02d}"
-        name = f"{grid_number[grid]:02d}-{micro_number[micro]:02d} 微网格"
-        micro_row[micro] = rows.add("micro", code, name, setting, above, micros[micro])
+        micro_row[micro] = rows.add("micro", micro_codes[micro], name, setting, above, micros[micro])
     return grid_row, micro_row
 
 
@@ -239,7 +232,7 @@ def _dedicated(
     parcels: Objects,
     tree: _Tree,
     micros: Ints,
-    villages: tuple[Objects, Ints],
+    villages: tuple[Flags, Ints],
     rng: np.random.Generator,
 ) -> tuple[Objects, Ints]:
     urban, village_row = villages
@@ -248,16 +241,15 @@ def _dedicated(
     uses = np.where(
         draw < 0.4, "school", np.where(draw < 0.68, "market", np.where(draw < 0.82, "hospital", "park"))
     ).astype(object)
-    number = _numbered_within(parcels, village) if len(parcels) else np.zeros(0, dtype=np.int64)
-    geoms = as_multi(parcels)
+    codes = _coded("dedicated", parcels, village, [rows.code(row) for row in village_row.tolist()])
+    geoms = as_multi(parcels) if len(parcels) else parcels
     result = np.empty(len(micros), dtype=np.int64)
-    for i in np.lexsort((number, village_row[village])):
-        above = rows.path(village_row[village[i]])
+    for i in np.argsort(codes).tolist():
+        row = int(village_row[village[i]])
         kinds = _USE_NAMES[uses[i]]
-        suffix = kinds[0] if urban[village[i]] else kinds[-1]
-        name = str(rows.columns[2][village_row[village[i]]]).removesuffix("社区").removesuffix("村") + suffix
-        code = f"{above.rsplit('.', 1)[1]}{900 + number[i]:03d}"
-        result[i] = rows.add("dedicated", code, f"{name}专属网格", "dedicated", above, geoms[i])
+        stem = str(rows.columns[2][row]).removesuffix("社区").removesuffix("村")
+        name = f"{stem}{kinds[0] if urban[village[i]] else kinds[-1]}专属网格"
+        result[i] = rows.add("dedicated", codes[i], name, "dedicated", rows.path(row), geoms[i])
     return uses, result
 
 
@@ -267,7 +259,10 @@ def _overlays(rows: _Rows, tree: _Tree, geoms: tuple[Objects, Objects], town_row
     count = len(towns)
     stem = [str(rows.columns[2][row]).removesuffix("街道").removesuffix("镇") for row in town_row]
     precincts = grown_together(villages, max(1, round(count * 1.2)))
-    heads = [stem[tree.town_of_village[np.flatnonzero(precincts == each)[0]]] for each in range(precincts.max() + 1)]
+    heads = [
+        stem[tree.town_of_village[np.flatnonzero(precincts == each)[0]]]
+        for each in range(precincts.max() + 1)
+    ]
     seen: dict[str, int] = {}
     for each, geom in enumerate(joined(villages, precincts)):
         seen[heads[each]] = seen.get(heads[each], 0) + 1
@@ -320,8 +315,3 @@ def _far_apart(points: Floats, count: int) -> list[int]:
         distance = np.minimum(distance, np.hypot(*(points - points[seeds[-1]]).T))
         seeds.append(int(np.argmax(distance)))
     return seeds
-
-
-def codes_of(areas: Areas, rows: Sequence[int]) -> list[str]:
-    """Codes of some rows."""
-    return [str(areas.code[row]) for row in rows]

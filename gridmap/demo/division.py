@@ -211,4 +211,4 @@ def _frame(ring: Floats) -> float:
 def _inside(ring: Floats, points: Floats) -> Floats:
     edges = np.roll(ring, -1, axis=0) - ring
     turn = edges[:, 0] * (points[:, 1, None] - ring[:, 1]) - edges[:, 1] * (points[:, 0, None] - ring[:, 0])
-    return (turn >= 0).all(axis=1).astype(np.float64)
+    return np.asarray((turn >= 0).all(axis=1), dtype=np.float64)

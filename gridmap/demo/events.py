@@ -9,9 +9,9 @@ import orjson
 
 from gridmap import crs
 from gridmap.demo import lifecycle, places, rhythm, scenes
-from gridmap.demo.city import Areas, Buildings, Events, Floats, Ints, Objects, Size
+from gridmap.demo.city import Areas, Buildings, Events, Flags, Floats, Ints, Objects, People, Size
 from gridmap.demo.coverage import Layout
-from gridmap.demo.people import People, Posts, on_duty, precinct_of_village
+from gridmap.demo.people import Posts, on_duty
 from gridmap.demo.wording import ACCURACY_M, CATEGORIES, SOURCE_SHARES, SOURCES, TOPICS, URGENCIES
 from gridmap.events import STATES
 from gridmap.index import METHODS
@@ -19,7 +19,7 @@ from gridmap.index import METHODS
 CELL_RESOLUTION = 12
 SYSTEMS = ("wgs84", "gcj02")
 WITHOUT_PLACE = 0.02
-UNCLAIMED_S = 20 * 3600  # so long an event that nobody's area holds may wait for a dispatcher
+UNCLAIMED_S = 40 * 3600  # so long an event that nobody's area holds may wait for a dispatcher
 
 
 def report(
@@ -57,7 +57,9 @@ def report(
     nobody = (method == METHODS.index("none")) & (reported_at > now.timestamp() - UNCLAIMED_S)
     worker, unit, level = _assign(layout, staff, topic, reported_at, (owner, leaf, held, paths), nobody)
     courses = lifecycle.run(urgency := _urgency(topic, rng), reported_at, nobody, now.timestamp(), rng)
-    why, reasons = _reasons(layout.areas, staff[0], (method, owner, leaf, found.distance_m), (worker, unit, level))
+    why, reasons = _reasons(
+        layout.areas, staff[0], (method, owner, leaf, found.distance_m), (worker, unit, level)
+    )
     texts = np.array([len(each.texts) for each in TOPICS])[topic]
     vocabulary: dict[str, tuple[str, ...]] = {
         "source": SOURCES,
@@ -83,7 +85,7 @@ def report(
         lat=sent["lat"],
         x=sent["x"],
         y=sent["y"],
-        crs=sent["crs"],
+        crs=sent["crs"].astype(np.int64),
         accuracy_m=sent["accuracy_m"],
         method=method,
         distance_m=found.distance_m,
@@ -108,9 +110,7 @@ def report(
     )
 
 
-def _reports(
-    happened: scenes.Happenings, now: datetime, rng: np.random.Generator
-) -> tuple[Floats, Ints]:
+def _reports(happened: scenes.Happenings, now: datetime, rng: np.random.Generator) -> tuple[Floats, Ints]:
     """When each was reported, shortly after, and by which source."""
     count = len(happened.topic)
     source = np.zeros(count, dtype=np.int64)
@@ -141,13 +141,13 @@ def _as_sent(lon: Floats, lat: Floats, source: Ints, rng: np.random.Generator) -
     low, high = np.array([ACCURACY_M[name] for name in SOURCES]).T
     accuracy = low[source] + (high - low)[source] * rng.beta(1.2, 2.5, count)
     return {
-        "x": x, "y": y, "lon": lon, "lat": lat, "crs": shifted.astype(np.int64),
+        "x": x, "y": y, "lon": lon, "lat": lat, "crs": shifted.astype(np.float64),
         "accuracy_m": np.round(accuracy, 1),
     }  # fmt: skip
 
 
 def _placed(
-    layout: Layout, found: places.Places, micro: Ints, without: Objects, rng: np.random.Generator
+    layout: Layout, found: places.Places, micro: Ints, without: Flags, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints, Ints, tuple[str, ...]]:
     """Owner, leaf, method and paths; of those without a place two thirds name a grid or a village."""
     areas = layout.areas
@@ -171,7 +171,7 @@ def _assign(
     topic: Ints,
     reported_at: Floats,
     place: tuple[Ints, Ints, Ints, tuple[str, ...]],
-    nobody: Objects,
+    nobody: Flags,
 ) -> tuple[Ints, Ints, Ints]:
     """Worker or unit of every event by the rules of routing, and the level above the grid that they serve."""
     people, posts = staff
@@ -288,7 +288,11 @@ def _reasons(
     for at in first.tolist():
         why = _why_there(areas, int(method[at]), int(owner[at]), int(leaf[at]), float(metres[at] / 10))
         if worker[at] >= 0:
-            who = {"name": people.worker_name[worker[at]], "role": people.role[worker[at]], "level": int(level[at])}
+            who = {
+                "name": people.worker_name[worker[at]],
+                "role": people.role[worker[at]],
+                "level": int(level[at]),
+            }
             why.append(["ok", "worker", who])
         elif unit[at] >= 0:
             why.append(

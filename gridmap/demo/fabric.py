@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridmap.demo.city import COMPREHENSIVE_RANGE, MICRO_RANGE, Floats, Ints, Objects, Size
+from gridmap.demo.city import COMPREHENSIVE_RANGE, MICRO_RANGE, Flags, Floats, Ints, Objects, Size
 from gridmap.demo.coverage import Layout
 from gridmap.demo.division import LANE, MAIN, PATH, RIVER, STREET, WALL, Division
 from gridmap.demo.mesh import RIM
@@ -63,7 +63,7 @@ class Footprints:
     dedicated: Ints  # position of the dedicated grid or -1
 
 
-def household_targets(size: Size, layout: Layout, rng: np.random.Generator) -> tuple[Ints, Objects]:
+def household_targets(size: Size, layout: Layout, rng: np.random.Generator) -> tuple[Ints, Flags]:
     """Households of every micro-grid, and whether a single tower holds them all.
 
     Raises:
@@ -93,9 +93,7 @@ def household_targets(size: Size, layout: Layout, rng: np.random.Generator) -> t
     return target, alone
 
 
-def _level(
-    target: Ints, bounds: tuple[Ints, Ints], grid: Ints, order: Ints, households: int
-) -> None:
+def _level(target: Ints, bounds: tuple[Ints, Ints], grid: Ints, order: Ints, households: int) -> None:
     """Moves counts, one by one, until every comprehensive grid is in range and the total is met."""
     floor, ceiling = bounds
     sums = np.bincount(grid, weights=target).astype(np.int64)
@@ -135,7 +133,7 @@ class Builder:
         self._rng = rng
         self._rows: list[tuple[Floats, Floats, Style, Ints, int, int]] = []
 
-    def fill(self, layout: Layout, target: Ints, alone: Objects) -> Footprints:
+    def fill(self, layout: Layout, target: Ints, alone: Flags) -> Footprints:
         """Buildings for every micro-grid and dedicated grid."""
         public = self._rng.random(len(target)) < 0.12
         urban = layout.urban_village[layout.village_of_micro]
@@ -172,7 +170,7 @@ class Builder:
             spots = block.middle(24, 16)[None, :]
             style = Style("slab", 24, 14, 40, 40, households, households, 1.0)
         if len(spots) > wanted:
-            spots = self._chosen(spots, wanted, block, style)
+            spots = self._chosen(spots, wanted, style)
         self._keep(block, spots, style, self._shared(households, len(spots), style), micro, -1)
 
     def _spots(self, block: "_Block", style: Style, wanted: int) -> Floats:
@@ -185,22 +183,22 @@ class Builder:
                 return spots
             stretch = max(1.0, stretch * 0.93)
 
-    def _chosen(self, spots: Floats, wanted: int, block: "_Block", style: Style) -> Floats:
+    def _chosen(self, spots: Floats, wanted: int, style: Style) -> Floats:
         """Drops some places: at random where they nearly fit, else the farthest from a hamlet's heart."""
         if len(spots) < 1.5 * wanted or style.kind != "house":
             keep = np.sort(self._rng.choice(len(spots), wanted, replace=False))
-            chosen: Floats = spots[keep]
-            return chosen
+            return np.asarray(spots[keep])
         heart = spots[self._rng.integers(len(spots))] * 0.6 + spots.mean(axis=0) * 0.4
         offset = spots - heart
         ragged = np.exp(self._rng.normal(0, 0.22, len(spots)))
         order = np.argsort(np.hypot(offset[:, 0] * 0.6, offset[:, 1]) * ragged, kind="stable")
-        chosen = spots[np.sort(order[:wanted])]
-        return chosen
+        return np.asarray(spots[np.sort(order[:wanted])])
 
     def _shared(self, households: int, buildings: int, style: Style) -> Ints:
         """Whole counts a building, each at least one, that sum to the block's."""
-        weight = self._rng.gamma(7.0, 1.0, buildings) if style.most > 3 else self._rng.gamma(3.0, 1.0, buildings)
+        weight = (
+            self._rng.gamma(7.0, 1.0, buildings) if style.most > 3 else self._rng.gamma(3.0, 1.0, buildings)
+        )
         exact = weight / weight.sum() * (households - buildings)
         counts = np.floor(exact).astype(np.int64)
         rest = households - buildings - int(counts.sum())
@@ -312,7 +310,9 @@ class _Block:
         spans = np.roll(corners, -1, axis=0) - corners
         normals = np.column_stack([spans[:, 1], -spans[:, 0]]) / length[:, None]
         limits = (normals * corners).sum(axis=1) - setback
-        gross = 0.5 * float(np.sum(corners[:, 0] * np.roll(corners[:, 1], -1) - np.roll(corners[:, 0], -1) * corners[:, 1]))
+        gross = 0.5 * float(
+            np.sum(corners[:, 0] * np.roll(corners[:, 1], -1) - np.roll(corners[:, 0], -1) * corners[:, 1])
+        )
         net = max(gross - float(length @ setback) + 4 * float(setback.mean()) ** 2, 0.15 * gross)
         return cls(angle, corners, normals, limits, net)
 

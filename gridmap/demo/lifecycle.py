@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridmap.demo.city import Floats, Ints
+from gridmap.demo.city import Flags, Floats, Ints
 from gridmap.demo.wording import URGENCIES
 from gridmap.events import ACCEPT_WITHIN_H, RESOLVE_WITHIN_H, STATES
 
@@ -26,7 +26,7 @@ class Courses:
     closed_at: Floats
 
 
-def run(urgency: Ints, reported_at: Floats, nobody: Floats, now: float, rng: np.random.Generator) -> Courses:
+def run(urgency: Ints, reported_at: Floats, nobody: Flags, now: float, rng: np.random.Generator) -> Courses:
     """Draws the course of every event.
 
     Args:
@@ -56,15 +56,18 @@ def run(urgency: Ints, reported_at: Floats, nobody: Floats, now: float, rng: np.
     for moment in (resolved, verified, closed):
         moment[rejected] = np.inf
     for moment in (accepted, resolved, verified, closed):
-        moment[nobody.astype(bool)] = np.inf
+        moment[nobody] = np.inf
     status = _status((accepted, resolved, verified, closed), now, rng)
     status[rejected & (accepted <= now)] = POSITION["rejected"]
     status[stuck & (accepted <= now)] = rng.choice(
-        [POSITION["accepted"], POSITION["suspended"], POSITION["escalated"]], int((stuck & (accepted <= now)).sum())
+        [POSITION["accepted"], POSITION["suspended"], POSITION["escalated"]],
+        int((stuck & (accepted <= now)).sum()),
     )
-    status[nobody.astype(bool)] = POSITION["unassigned"]
+    status[nobody] = POSITION["unassigned"]
     accepted[rejected] = np.inf
-    steps = [np.where(moment <= now, np.floor(moment), np.nan) for moment in (accepted, resolved, verified, closed)]
+    steps = [
+        np.where(moment <= now, np.floor(moment), np.nan) for moment in (accepted, resolved, verified, closed)
+    ]
     return Courses(
         status=status,
         revision=1 + np.sum([np.isfinite(step) for step in steps], axis=0) + (status == POSITION["rejected"]),

@@ -57,12 +57,16 @@ class Outline:
                 result[line] = self._chained(its, vertices)
         return result
 
-    def _chained(self, edges: list[tuple[int, int]], vertices: list[tuple[float, float]]) -> shapely.MultiLineString:
+    def _chained(
+        self, edges: list[tuple[int, int]], vertices: list[tuple[float, float]]
+    ) -> shapely.MultiLineString:
         ends = np.array([vertices[a] + vertices[b] for a, b in edges])
         span = ends[:, 2:] - ends[:, :2]
         heading = span[np.argmax(np.hypot(span[:, 0], span[:, 1]))]
         chain: list[int] = []
-        for i in np.argsort(ends[:, 0] * heading[0] + ends[:, 1] * heading[1] + (span @ heading) / 2, kind="stable"):
+        for i in np.argsort(
+            ends[:, 0] * heading[0] + ends[:, 1] * heading[1] + (span @ heading) / 2, kind="stable"
+        ):
             a, b = edges[i] if span[i] @ heading > 0 else edges[i][::-1]
             if not chain:
                 chain.append(a)
@@ -79,9 +83,13 @@ def draw(division: Division, bend: Bend, rng: np.random.Generator) -> Outline:
     xy = np.array(mesh.vertices)
     start, span = xy[ends[:, 0]], xy[ends[:, 1]] - xy[ends[:, 0]]
     length = np.hypot(span[:, 0], span[:, 1])
-    wall = np.array([line != RIM and division.lines[line].rank == WALL for line in map(mesh.line_of.get, edges)])
+    wall = np.array(
+        [line != RIM and division.lines[line].rank == WALL for line in (mesh.line_of[edge] for edge in edges)]
+    )
     winding = wall & (length > 4 * STEP_M)
-    pieces = np.maximum(np.ceil(length / np.where(winding, STEP_M * np.maximum(1, length / 500), SPACING_M)), 1)
+    pieces = np.maximum(
+        np.ceil(length / np.where(winding, STEP_M * np.maximum(1, length / 500), SPACING_M)), 1
+    )
     inner = pieces.astype(np.int64) - 1
     edge = np.repeat(np.arange(len(edges)), inner)
     step = np.arange(len(edge)) - np.repeat(np.cumsum(inner) - inner, inner) + 1

@@ -1,11 +1,12 @@
 """Units, workers by role, the areas that they serve, and weekly duty: somebody is there at any hour."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from gridmap.demo import names
-from gridmap.demo.city import Ints, People
+from gridmap.demo.city import Flags, Ints, Objects, People
 from gridmap.demo.coverage import COUNTY_CODE, Layout
 
 DAY, EVENING, NIGHT = (8 * 60, 18 * 60), (17 * 60, 22 * 60), (20 * 60, 8 * 60)
@@ -14,7 +15,15 @@ EARLY, LATE = (6 * 60, 14 * 60), (14 * 60, 22 * 60)
 WEEK, WORKDAYS = tuple(range(1, 8)), (1, 2, 3, 4, 5)
 TO_SATURDAY, FROM_WEDNESDAY = (2, 3, 4, 5, 6), (3, 4, 5, 6, 7)
 
-DEPARTMENTS = ("住房和城乡建设局", "综合行政执法局", "应急管理局", "市场监督管理局", "信访局", "人力资源和社会保障局", "民政局")
+DEPARTMENTS = (
+    "住房和城乡建设局",
+    "综合行政执法局",
+    "应急管理局",
+    "市场监督管理局",
+    "信访局",
+    "人力资源和社会保障局",
+    "民政局",
+)
 
 
 @dataclass(frozen=True)
@@ -123,9 +132,7 @@ def precinct_of_village(layout: Layout) -> Ints:
     areas = layout.areas
     inner = [areas.geom[row].representative_point() for row in layout.village_row]
     precincts = areas.rows_of("precinct")
-    return np.array(
-        [next(int(row) for row in precincts if areas.geom[row].covers(point)) for point in inner]
-    )
+    return np.array([next(int(row) for row in precincts if areas.geom[row].covers(point)) for point in inner])
 
 
 def _grid_workers(register: _Register, layout: Layout, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
@@ -167,9 +174,7 @@ def _members(by_grid: Ints, starts: Ints, grid: int) -> Ints:
     return members
 
 
-def _village_workers(
-    register: _Register, layout: Layout, units: _Units
-) -> tuple[Ints, Ints, Ints, Ints]:
+def _village_workers(register: _Register, layout: Layout, units: _Units) -> tuple[Ints, Ints, Ints, Ints]:
     count = len(layout.village_row)
     liaison, night_liaison, mediator, police = (np.full(count, -1, dtype=np.int64) for _ in range(4))
     for village in np.argsort(layout.village_row, kind="stable").tolist():
@@ -205,10 +210,10 @@ def _seconded(register: _Register, layout: Layout, units: _Units) -> None:
 
 
 def _people(register: _Register, rng: np.random.Generator) -> People:
-    def column(rows: list[tuple[int, ...]], number: int) -> Ints:
+    def column(rows: Sequence[tuple[int, ...]], number: int) -> Ints:
         return np.array([row[number] for row in rows], dtype=np.int64)
 
-    def texts(values: list[str]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    def texts(values: list[str]) -> Objects:
         array = np.empty(len(values), dtype=object)
         array[:] = values
         return array
@@ -233,7 +238,7 @@ def _people(register: _Register, rng: np.random.Generator) -> People:
     )
 
 
-def on_duty(people: People, weekday: Ints, minute: Ints, worker: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def on_duty(people: People, weekday: Ints, minute: Ints, worker: Ints) -> Flags:
     """Whether each worker (row, or -1: never) is on duty at a local weekday (ISO) and minute of the day."""
     here = np.zeros((len(people.worker_code) + 1, 7 * 48), dtype=bool)  # half hours of the week
     start = (people.weekday - 1) * 48 + people.starts_at // 30
@@ -241,5 +246,5 @@ def on_duty(people: People, weekday: Ints, minute: Ints, worker: Ints) -> np.nda
     for step in range(48):
         active = length > step * 30
         here[people.shift_worker[active], (start[active] + step) % (7 * 48)] = True
-    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = here[worker, (weekday - 1) * 48 + minute // 30]
+    found: Flags = here[worker, (weekday - 1) * 48 + minute // 30]
     return found

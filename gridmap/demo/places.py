@@ -25,7 +25,7 @@ class Places:
 
 def locate(areas: Areas, lon: Floats, lat: Floats) -> Places:
     """Asks the index for every place; NaN has none."""
-    index = AreaIndex.from_arrays(areas.geom, areas.code, areas.kind, areas.path)
+    index = AreaIndex.from_arrays(areas.geom, areas.code.tolist(), areas.kind.tolist(), areas.path.tolist())
     found = index.locate(lon, lat, TOLERANCE_M)
     holds = np.column_stack([found.holds[kind] for kind in found.holds]).astype(np.int64)
     owner, leaf = found.owner.astype(np.int64), found.leaf.astype(np.int64)

@@ -37,7 +37,7 @@ HOURS: Mapping[str, tuple[float, ...]] = {
     "police_case": (4, 3.2, 2.4, 1.6, 1.2, 1.2, 2, 4, 5, 4.5, 4.2, 4, 3.6, 3.6, 4, 4.4, 5, 6, 6, 6, 6.4, 6.6, 6, 5),
     "appeal": (1.2, 0.8, 0.5, 0.4, 0.4, 0.8, 2, 4.5, 8, 8, 7, 5.5, 4, 5, 6.5, 6.5, 6, 5, 4.5, 5, 5.2, 5, 3.8, 2.2),
     "hazard": (0.8, 0.5, 0.4, 0.4, 0.5, 1, 2.5, 5, 8, 9, 8.5, 6, 4, 5.5, 7.5, 7.5, 6.5, 5, 4, 3.6, 3, 2.2, 1.6, 1),
-    "service": (0.05, 0.05, 0.05, 0.05, 0.05, 0.2, 0.8, 3, 11, 13, 12, 7, 3, 6, 10, 10, 8, 4, 1.5, 1, 0.8, 0.5, 0.2, 0.1),
+    "service": (0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.8, 3, 11, 13, 12, 7, 3, 6, 10, 10, 8, 4, 1.5, 1, 0.8, 0.5, 0.2, 0.1),
     "other": (0.5, 0.3, 0.2, 0.2, 0.2, 0.5, 1, 3, 7, 8, 7, 5, 4, 5, 7, 7, 6, 4, 3, 3, 3, 2.5, 2, 1),
 }  # fmt: skip
 
@@ -61,8 +61,11 @@ def day_weights(category: str, now: dt.datetime) -> Floats:
     local = now.astimezone(ZONE)
     passed = (local.hour * 60 + local.minute) / 1440
     hours = np.array(HOURS[category])
-    weights[-1] *= np.interp(passed * 24, np.arange(25), np.concatenate([[0], np.cumsum(hours)])) / hours.sum()
-    return weights / weights.sum()
+    weights[-1] *= (
+        np.interp(passed * 24, np.arange(25), np.concatenate([[0], np.cumsum(hours)])) / hours.sum()
+    )
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
 def _season(category: str, day: dt.date) -> float:
@@ -82,7 +85,9 @@ def _festival(category: str, day: dt.date) -> float:
             if -10 <= distance < -1:
                 factor *= {"dispute": 1.45, "police_case": 1.2}.get(category, 1.05)
             elif -1 <= distance <= 6:
-                factor *= {"dispute": 1.12, "police_case": 1.1, "service": 0.2, "appeal": 0.7}.get(category, 0.5)
+                factor *= {"dispute": 1.12, "police_case": 1.1, "service": 0.2, "appeal": 0.7}.get(
+                    category, 0.5
+                )
     if (day.month, day.day) in {(10, each) for each in range(1, 8)}:
         factor *= {"police_case": 1.18, "service": 0.35, "hazard": 0.75}.get(category, 0.95)
     return factor
@@ -104,7 +109,7 @@ def hours_on(category: str, number: Ints, now: dt.datetime, rng: np.random.Gener
     draw = rng.random(len(number))
     draw = np.where(number == count - 1, draw * np.interp(last / 3600, np.arange(25), share), draw)
     within = np.interp(draw, share, np.arange(25) * 3600.0)
-    return np.floor(start + 86_400.0 * number + np.minimum(within, 86_399))
+    return np.asarray(np.floor(start + 86_400.0 * number + np.minimum(within, 86_399)))
 
 
 def local_clock(seconds: Floats) -> tuple[Ints, Ints, Ints]:

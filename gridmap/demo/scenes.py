@@ -61,8 +61,12 @@ def happen(
     """Draws `count` happenings."""
     middles = shapely.get_coordinates(shapely.centroid(layout.areas.geom[layout.micro_row]))
     spots = _hot_spots(layout, buildings, middles, now, rng)
-    hot_counts = rng.multinomial(round(count * HOT_SHARE), [spot.share for spot in spots]) if count else []
-    usual = count - int(np.sum(hot_counts))
+    hot_counts = (
+        rng.multinomial(round(count * HOT_SHARE), [spot.share for spot in spots])
+        if count
+        else np.zeros(len(spots), dtype=np.int64)
+    )
+    usual = count - int(hot_counts.sum())
     topics, moments, micros, at = [], [], [], []
     for category, number in zip(CATEGORIES, rng.multinomial(usual, SHARES), strict=True):
         topics.append(_topics(category, number, rng))

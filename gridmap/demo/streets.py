@@ -3,7 +3,7 @@
 import numpy as np
 
 from gridmap.demo import names
-from gridmap.demo.city import Ints, Objects, Streets
+from gridmap.demo.city import Ints, Streets
 from gridmap.demo.coverage import Layout
 from gridmap.demo.division import LANE, MAIN, PATH, RIVER, STREET, WALL, Division
 from gridmap.demo.mesh import RIM
@@ -64,7 +64,7 @@ def _origins(division: Division) -> dict[int, int]:
     return {line: min(great) for line, great in sorted(met.items()) if great}
 
 
-def _beside(division: Division, faces: Ints) -> Objects:
+def _beside(division: Division, faces: Ints) -> Ints:
     """The line of a face that gives addresses: the greatest, of these the longest; -1 where there is none."""
     mesh = division.mesh
     order = {MAIN: 2, STREET: 3, LANE: 1}
