@@ -5,7 +5,7 @@ import { classify } from "./classes.js";
 import { addDays, between } from "./days.js";
 import { byId } from "./dom.js";
 import { drawDrill, loadDrill } from "./drill.js";
-import { filters, loadHeat, mapQuery } from "./heat.js";
+import { filters, loadMapHeat, mapQuery } from "./heat.js";
 import { drawOffline, drawTools } from "./header.js";
 import * as i18n from "./i18n.js";
 import { drawIndicators } from "./indicators.js";
@@ -56,7 +56,7 @@ view.redraw = redraw;
 
 const heat = resource(
   (signal) =>
-    loadHeat(mapQuery(store.get(), CATEGORIES, view.map?.map.getZoom() ?? store.get().view?.zoom ?? 12), signal),
+    loadMapHeat(mapQuery(store.get(), CATEGORIES, view.map?.map.getZoom() ?? store.get().view?.zoom ?? 12), signal),
   drawHeat,
 );
 const rates = resource(

@@ -71,6 +71,7 @@ async function latest(area, state, signal) {
 export async function loadDrill(state, facts, signal) {
   const area = await loadArea(state.grid, signal);
   facts.onArea(area);
+  if (area.kind === "micro" && area.parent && !place(area.parent)) await loadArea(area.parent, signal).catch(unless);
   const numbers = await figures(area, state, facts.compares, signal);
   const [monthly, workers, events] = await Promise.all([
     numbers.withheld ? null : year(area, state, facts.today, signal).catch(unless),
@@ -247,15 +248,8 @@ function copyCode(code) {
 }
 
 function head(code, area, act) {
-  const path = area
-    ? area.path
-        .slice(0, -1)
-        .map((one) => place(one))
-        .filter(Boolean)
-        .filter((one) => one.kind !== "county")
-    : [];
-  const parent = area && BELOW_VILLAGE.includes(area.kind) && area.kind !== "comprehensive" ? facts0(area) : null;
-  const names = [...path.map((one) => one.name), ...(parent ? [parent] : [])];
+  const above = (area?.path ?? []).slice(0, -1).map((one) => place(one));
+  const names = above.filter((one) => ["town", "village", "comprehensive"].includes(one?.kind)).map((one) => one.name);
   return h(
     "header",
     { class: "drill-head" },
@@ -289,12 +283,6 @@ function head(code, area, act) {
     ),
   );
 }
-
-/** The name of the comprehensive grid that a micro-grid belongs to, where it is known. */
-const facts0 = (area) => {
-  const known = place(area.parent);
-  return known && known.kind === "comprehensive" ? known.name : null;
-};
 
 /** Draws the panel. `facts`: today, handles, compares, home, subcategory(event); `act`: close, retry, descend, widen. */
 export function drawDrill(state, resource, facts, act) {

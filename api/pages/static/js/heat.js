@@ -57,6 +57,17 @@ export async function loadHeat(asked, signal) {
   return normalise(await pages(params, signal), asked);
 }
 
+/** Heat for the map: beside the micro-grids the dedicated grids, which take their place where they lie. */
+export async function loadMapHeat(asked, signal) {
+  if (asked.kind !== "micro") return loadHeat(asked, signal);
+  const dedicated = loadHeat({ ...asked, kind: "dedicated" }, signal).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    return null;
+  });
+  const [heat, more] = await Promise.all([loadHeat(asked, signal), dedicated]);
+  return { ...heat, items: [...heat.items, ...(more?.items ?? [])] };
+}
+
 /** What the map asks for in a state: hexagons are always counts. */
 export function mapQuery(state, allCategories, zoom) {
   const common = {

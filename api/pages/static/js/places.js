@@ -100,7 +100,7 @@ export function holder(code, kind = "village") {
 export const labelFeatures = () => ({
   type: "FeatureCollection",
   features: all()
-    .filter((one) => one.centre && one.kind !== "county")
+    .filter((one) => one.centre && ["town", "village"].includes(one.kind))
     .map((one) => ({
       type: "Feature",
       geometry: { type: "Point", coordinates: one.centre },

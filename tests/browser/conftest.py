@@ -1,0 +1,226 @@
+"""A served invented county and a headless Chromium that can reach nothing but it."""
+
+import datetime as dt
+import os
+import re
+import shutil
+import socket
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import numpy as np
+import psycopg
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from api.app import create_app
+from gridmap import accounts, demo
+from gridmap.db import Database
+from gridmap.embedded import Cluster
+from gridmap.settings import Settings
+
+SIZE = demo.Size.of(households=4_500, events=9_000)
+PASSWORD = "a long enough password"
+PEOPLE = (("commander", "指挥长"), ("dispatcher", "调度员"), ("planner", "规划员"))
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-quic",
+    # Whatever a page might ask for elsewhere has no address.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Server:
+    """The service under test."""
+
+    url: str
+
+    def client(self, name: str) -> httpx2.Client:
+        """A program's client, signed in by a bearer token."""
+        form = {"username": name, "password": PASSWORD}
+        token = httpx2.post(f"{self.url}/api/token", data=form).raise_for_status().json()["access_token"]
+        return httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The service on a port of its own, in a thread, with a small demonstration city."""
+    with psycopg.connect(cluster.admin_url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE browser TEMPLATE {template} OWNER gridmap")
+    running = cluster.status().url
+    assert running is not None
+    url = running.replace("/gridmap?", "/browser?")
+    database = Database(url, pool_size=2)
+    with database.writer() as session:
+        demo.store(session, demo.build(SIZE, now=dt.datetime.now(dt.UTC)))
+        for name, shown in PEOPLE:
+            accounts.add_account(session, name, [(name, "*")], password=PASSWORD, display_name=shown)
+    with database.reader() as session:
+        assert session.execute(sa.text("SELECT count(*) FROM event")).scalar_one() == SIZE.events
+    database.close()
+    settings = Settings(home=tmp_path_factory.mktemp("home"), secret_key="a secret for tests only")
+    yield from _served(create_app(settings, url))
+
+
+def _served(app: Any) -> Iterator[Server]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2)
+        runner = uvicorn.Server(config)
+        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        until = time.monotonic() + 30
+        while not runner.started and thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert runner.started, "the service did not start"
+        yield Server(f"http://127.0.0.1:{port}")
+        runner.should_exit = True
+        thread.join(15)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, or Playwright's own where that is installed."""
+    system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        if system is None and not Path(playwright.chromium.executable_path).exists():
+            if os.environ.get("CI"):
+                pytest.fail("Chromium is missing: apt-get install chromium")
+            pytest.skip("Chromium is missing: apt-get install chromium")
+        browser = playwright.chromium.launch(executable_path=system, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page of a signed-in person, and what it asked for."""
+
+    page: Page
+    server: Server
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> Page:
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        return page
+
+    def open(self, path: str = "/") -> Page:
+        """Goes there and waits until the map is filled."""
+        self.page.goto(self.server.url + path)
+        self.page.wait_for_selector("body[data-map=ready][data-heat=ready]", state="attached")
+        self.page.wait_for_selector("#legend .class", state="attached")
+        return self.page
+
+    def check(self) -> None:
+        """Nothing left the machine, and nothing went wrong that was not expected."""
+        assert self.requests
+        elsewhere = [
+            url
+            for url in self.requests
+            if urlsplit(url).scheme not in {"data", "blob"} and urlsplit(url).hostname != "127.0.0.1"
+        ]
+        assert elsewhere == []
+        assert [each for each in self.errors if not any(re.search(a, each) for a in self.allowed)] == []
+
+
+@pytest.fixture
+def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes browser contexts and closes them."""
+    made: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        context = browser.new_context(
+            **{"viewport": {"width": 1440, "height": 900}, "locale": "zh-CN", **options}
+        )
+        context.set_default_timeout(20_000)
+        made.append(context)
+        return context
+
+    yield make
+    for context in made:
+        context.close()
+
+
+@pytest.fixture
+def visit(server: Server, contexts: Callable[..., BrowserContext]) -> Iterator[Callable[..., Visit]]:
+    """Signs somebody in: `visit("dispatcher", **options of the context)`. What they did is checked at the end."""
+    visits: list[Visit] = []
+
+    def sign_in(name: str = "commander", **options: Any) -> Visit:
+        context = contexts(**options)
+        visit = Visit(context.new_page(), server)
+        visit.watch(visit.page)
+        visits.append(visit)
+        visit.page.goto(f"{server.url}/login?next=/healthz")
+        visit.page.fill("#username", name)
+        visit.page.fill("#password", PASSWORD)
+        visit.page.click("button[type=submit]")
+        visit.page.wait_for_url("**/healthz")
+        return visit
+
+    yield sign_in
+    for each in visits:
+        each.check()
+
+
+@pytest.fixture
+def pixels() -> Callable[[bytes], np.ndarray]:
+    """Decodes a PNG as Chromium writes it: 8 bits, RGB or RGBA, not interlaced → rows × columns × 3."""
+    return _pixels
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    at, packed, width, height, channels = 8, b"", 0, 0, 0
+    while at < len(png):
+        length, kind = struct.unpack(">I4s", png[at : at + 8])
+        chunk = png[at + 8 : at + 8 + length]
+        if kind == b"IHDR":
+            width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", chunk)
+            assert (depth, interlace) == (8, 0)
+            channels = {2: 3, 6: 4}[colour]
+        if kind == b"IDAT":
+            packed += chunk
+        at += length + 12
+    raw = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, width * channels + 1)
+    rows = np.zeros((height + 1, width * channels), np.uint8)
+    for number in range(height):
+        rows[number + 1] = _unfilter(int(raw[number, 0]), raw[number, 1:], rows[number], channels)
+    return rows[1:].reshape(height, width, channels)[:, :, :3]
+
+
+def _unfilter(method: int, line: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
+    if method == 0:
+        return line
+    if method == 2:
+        return line + above
+    if method == 1:
+        return np.add.accumulate(line.reshape(-1, step), axis=0, dtype=np.uint8).reshape(-1)
+    out = np.zeros(len(line) + step, np.int64)
+    up = np.concatenate([np.zeros(step, np.int64), above.astype(np.int64)])
+    for i in range(step, len(out)):
+        a, b, c = out[i - step], up[i], up[i - step]
+        if method == 3:
+            guess = (a + b) // 2
+        else:
+            p, q, r = abs(b - c), abs(a - c), abs(a + b - 2 * c)
+            guess = a if p <= q and p <= r else b if q <= r else c
+        out[i] = (int(line[i - step]) + guess) % 256
+    return out[step:].astype(np.uint8)
