@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from gridmap.db import Database
-from gridmap.errors import GridmapError, InvalidInput
+from gridmap.errors import InvalidInput
 from gridmap.settings import Settings
 
 SHOWN: Final = 20  # findings on the screen; the report has all
@@ -143,25 +143,29 @@ def events(tool: Tool, /, **given: Any) -> None:
 
 
 def _run(tool: Tool, noun: str, given: Mapping[str, Any]) -> None:
-    # pyogrio, pyarrow and pyproj cost half a second that `gridmap --help` need not pay
-    from boundaries.findings import Findings  # noqa: PLC0415
-
     path: Path = given["file"]
-    try:
-        with Findings(path.name, report=given["report"]) as findings:
-            try:
-                stored = _load(tool, noun, given, findings)
-            except InvalidInput as error:
-                _into_report(error, findings)
-                raise
-    except GridmapError as error:
-        raise click.ClickException(f"{error.message} [{error.code}]") from error
-    except OSError as error:  # the report's folder, most likely
-        raise click.ClickException(f"{error.filename or path}: {error.strerror or error}") from error
+    with _findings(path, given["report"]) as findings:
+        try:
+            stored = _load(tool, noun, given, findings)
+        except InvalidInput as error:
+            _into_report(error, findings)
+            raise
     if findings.refused:
         sys.exit(1)
     if stored >= ANALYSE_FROM:
         tool.database().vacuum(*TABLES[noun])
+
+
+def _findings(path: Path, report: Path | None) -> Any:
+    # pyogrio, pyarrow and pyproj cost half a second that `gridmap --help` need not pay
+    from boundaries.findings import Findings  # noqa: PLC0415
+
+    try:
+        return Findings(path.name, report=report)
+    except OSError as error:
+        raise InvalidInput(
+            f"--report {report}: cannot be written ({error.strerror})", code="bad_file"
+        ) from error
 
 
 def _load(tool: Tool, noun: str, given: Mapping[str, Any], findings: Any) -> int:

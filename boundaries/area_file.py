@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from boundaries import topology
@@ -20,7 +21,7 @@ from gridmap.areas import AreaDraft, ImportResult, import_areas
 from gridmap.buildings import Stored
 from gridmap.db import Writer
 from gridmap.errors import InvalidInput
-from gridmap.snapshot import KINDS
+from gridmap.snapshot import KINDS, Snapshot
 
 KIND_WORDS: Final[Mapping[str, str]] = {
     "省": "province", "市": "city", "地级市": "city", "县": "county", "区": "county", "区县": "county",
@@ -70,8 +71,10 @@ def load_areas(session: Writer, job: Job) -> Summary:
             )
             for at in np.flatnonzero(rows.good).tolist()
         ]
+    before = snapshots.load(session)
+    drafts = [_same_shape(draft, before) for draft in drafts]
     if register is not None:
-        drafts = _known_parents(session, job, drafts)
+        drafts = _known_parents(before, job, drafts)
     result = _import(session, job, drafts)
     if result is not None:
         job.summary.edition = result.edition
@@ -137,16 +140,26 @@ def _names_and_parents(rows: Rows, register: Register | None) -> tuple[list[str 
     return names, parents
 
 
-def _known_parents(session: Writer, job: Job, drafts: Sequence[AreaDraft]) -> list[AreaDraft]:
+def _same_shape(draft: AreaDraft, before: Snapshot) -> AreaDraft:
+    """The polygon as it is stored where only rings are turned round or begin elsewhere, as kinds of file do.
+
+    Otherwise a dump that is loaded again would make an edition of areas that nobody changed.
+    """
+    row = before.row.get(draft.code)
+    if row is None or not shapely.equals_exact(draft.geom, before.geom[row], 0.0, normalize=True):
+        return draft
+    return replace(draft, geom=before.geom[row])
+
+
+def _known_parents(before: Snapshot, job: Job, drafts: Sequence[AreaDraft]) -> list[AreaDraft]:
     """Leaves out parents that the register names and nobody has loaded; they are then found by place."""
     if "parent" in job.mapped:
         return list(drafts)
-    newest = snapshots.load(session)
-    known = {*newest.row, *(draft.code for draft in drafts)}
+    known = {*before.row, *(draft.code for draft in drafts)}
     absent = {draft.parent for draft in drafts if draft.parent and draft.parent not in known}
     if absent:
         job.summary.notes.append(
-            f"{len(absent)} parents of the register are not loaded ({', '.join(sorted(absent)[:5])}, …):"
+            f"{len(absent)} parents of the register are not loaded ({', '.join(sorted(absent)[:5])}):"
             " these areas stand without"
         )
     return [

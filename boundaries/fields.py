@@ -94,6 +94,7 @@ FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 
 # Fields that only make sense together with what is in the file, not as a constant for all rows.
 NO_CONSTANT: Final = frozenset({"code", "external_id", "x", "y", "wkt", "count"})
+SHORT: Final = 10
 SYNONYMS: Final = {"lon": "x", "lng": "x", "longitude": "x", "lat": "y", "latitude": "y", "geometry": "wkt"}
 
 
@@ -158,7 +159,9 @@ def map_fields(
     for name, aliases in known.items():
         if name in given or name in constants:
             continue
-        fitting = (by_name[_plain(alias)] for alias in aliases if _plain(alias) in by_name)
+        # a Shapefile cuts names after ten characters
+        likely = (_plain(each) for alias in aliases for each in dict.fromkeys((alias, alias[:SHORT])))
+        fitting = (by_name[each] for each in likely if each in by_name)
         likeliest = next((each for each in fitting if each not in taken), None)
         if likeliest is not None:
             found[name] = likeliest

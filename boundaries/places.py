@@ -32,7 +32,7 @@ NEEDED: Final = {
     "building": "a point or a polygon",
 }
 GEOMETRY: Final = "geometry"  # what findings call it, whichever columns it came from
-POINTS_OF_ONE: Final = 4  # GEOS' multipoint; one of a single point is that point
+MULTI: Final = (4, 6)  # GEOS' multipoint and multipolygon; one of a single part is that part
 
 Floats = NDArray[np.float64]
 Shapes = NDArray[np.object_]
@@ -145,7 +145,7 @@ def place(rows: Rows, system: System, shape: Shape, *, required: bool = True) ->
     present = rows.good & ~shapely.is_missing(own) & ~shapely.is_empty(own)
     _check_presence(rows, own, required=required)
     kinds = shapely.get_type_id(own)
-    single = (kinds == POINTS_OF_ONE) & (shapely.get_num_geometries(own) == 1)
+    single = np.isin(kinds, MULTI) & (shapely.get_num_geometries(own) == 1)
     if shape in {"point", "building"} and single.any():
         own[single] = shapely.get_geometry(own[single], 0)
         kinds = shapely.get_type_id(own)

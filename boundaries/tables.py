@@ -76,7 +76,9 @@ class CsvSource:
     def _header(self) -> list[str]:
         with self._open() as (raw, _):
             try:
-                line = self._text(raw).readline(1 << 20)
+                text = self._text(raw)
+                line = text.readline(1 << 20)
+                text.detach()
             except (UnicodeError, OSError) as error:
                 raise bad_file(self.path, f"cannot be read as {self._encoding}: {error}") from error
         self._delimiter = max(DELIMITERS, key=line.count) if line else ","
@@ -99,7 +101,8 @@ class CsvSource:
 
     def _records(self, raw: IO[bytes]) -> Iterator[Record]:
         csv.field_size_limit(LONGEST_FIELD)
-        reader = csv.reader(self._text(raw), delimiter=self._delimiter)
+        text = self._text(raw)
+        reader = csv.reader(text, delimiter=self._delimiter)
         line = 0
         try:
             next(reader, None)
@@ -112,6 +115,8 @@ class CsvSource:
             raise bad_file(self.path, f"line {line + 1}: {error} (a quote that is never closed?)") from error
         except UnicodeError as error:
             raise bad_file(self.path, f"after line {line}: cannot be read as {self._encoding}") from error
+        finally:
+            text.detach()  # the file is closed by who opened it
 
     def _chunk(self, batch: list[Record], wanted: list[tuple[int, str]], fraction: float) -> Chunk:
         width = len(self.columns)

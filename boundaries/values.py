@@ -98,10 +98,20 @@ class Rows:
 
     def codes(self, field: str, *, required: bool = True) -> list[str | None] | None:
         """Codes: letters, digits and underscores; whole numbers become their digits."""
+        raw = self.raw(field)
+        if raw is not None and all(type(value) is str for value in raw) and all(map(CODE.fullmatch, raw)):
+            return raw  # the usual case, ten times as fast
         return self._each(field, read_code, None if required else _nothing)
 
     def texts(self, field: str, *, required: bool = False, longest: int = 10_000) -> list[str | None] | None:
         """Texts of bounded length."""
+        raw = self.raw(field)
+        if (
+            raw is not None
+            and all(type(value) is str for value in raw)
+            and len(max(raw, key=len, default="")) <= longest
+        ):
+            return raw  # the usual case
 
         def read(value: Any) -> str:
             text = as_text(value)
@@ -113,6 +123,9 @@ class Rows:
 
     def whole(self, field: str, *, least: int = 0, default: int | None = None) -> NDArray[np.int64] | None:
         """Whole numbers from `least` on; empty cells are refused unless there is a default."""
+        quick = _all_whole(self.raw(field), least)
+        if quick is not None:
+            return quick
         missing = None if default is None else lambda _: default
         values = self._each(field, lambda value: read_whole(value, least), missing)
         return None if values is None else np.array([value or 0 for value in values], dtype=np.int64)
@@ -160,6 +173,16 @@ class Rows:
             required: refuses empty cells.
         """
         return self._each(field, lambda value: read_moment(value, zone, days), None if required else _nothing)
+
+
+def _all_whole(raw: list[Any] | None, least: int) -> NDArray[np.int64] | None:
+    """All values as whole numbers where every one is good; else they are looked at one by one."""
+    try:
+        numbers = np.array(raw, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    good = numbers.ndim == 1 and bool(((numbers >= least) & (numbers <= LARGEST) & (numbers % 1 == 0)).all())
+    return numbers.astype(np.int64) if good else None
 
 
 class Refused(Exception):  # noqa: N818  # it carries a refusal from a reader of one value to its row

@@ -22,7 +22,11 @@ from gridmap.snapshot import Snapshot, outermost
 
 _STAGED = ("row", "code", "name", "kind", "households", "geom", "place", "leaf", "owner", "paths")
 _TAKEN = "code, name, kind, households, geom, place, leaf, owner, paths"
-_DIFFERS = "(b.households, b.geom) IS DISTINCT FROM (i.households, i.geom)"
+# Kinds of file turn rings round and wrap single parts; that is no other shape.
+_DIFFERS = (
+    "(b.households <> i.households OR (NOT b.geom = i.geom"
+    " AND NOT ST_Normalize(ST_Multi(b.geom)) = ST_Normalize(ST_Multi(i.geom))))"
+)
 _SAME_LIVING = "b.code = i.code AND b.valid_to IS NULL"
 _NOW_IS = (
     "name = i.name, kind = i.kind, households = i.households, geom = i.geom, place = i.place,"
@@ -103,14 +107,15 @@ class BuildingLoad:
         place[~inside] = shapely.point_on_surface(place[~inside])
         snapshot = self._snapshot
         found = snapshot.index.locate(shapely.get_x(place), shapely.get_y(place), 0.0)
+        shapes = staging.geometries(drafts.geom)
         block = staging.block(
             staging.numbers(drafts.row),
             staging.texts(drafts.code),
             staging.texts(drafts.name),
             staging.texts(drafts.kind),
             staging.numbers(drafts.households),
-            staging.geometries(drafts.geom),
-            staging.geometries(place),
+            shapes,
+            shapes if inside.all() else staging.geometries(place),
             staging.texts(snapshot.codes(found.leaf)),
             staging.texts(snapshot.codes(found.owner)),
             staging.arrays(_paths(snapshot, found)),
@@ -179,9 +184,14 @@ class BuildingLoad:
 def _paths(snapshot: Snapshot, found: Places) -> list[list[str]]:
     """Paths of all areas that hold each place; worked out once for each set of areas that occurs."""
     held = np.column_stack(list(found.holds.values()))
-    distinct, which = np.unique(held, axis=0, return_inverse=True)
-    paths = [
-        outermost(snapshot.path[row] for row in rows if row >= 0) if (rows >= 0).any() else []
-        for rows in distinct
-    ]
-    return [paths[each] for each in which.reshape(-1).tolist()]
+    known: dict[bytes, list[str]] = {}
+    paths: list[list[str]] = []
+    width = held.itemsize * held.shape[1]
+    flat = np.ascontiguousarray(held).tobytes()
+    for at in range(len(held)):
+        key = flat[at * width : (at + 1) * width]
+        if key not in known:
+            rows = [row for row in held[at].tolist() if row >= 0]
+            known[key] = outermost(snapshot.path[row] for row in rows) if rows else []
+        paths.append(known[key])
+    return paths

@@ -1,5 +1,6 @@
 """Columns as blocks of COPY's text format: ten times the rows a second of writing row by row."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,10 +10,15 @@ from numpy.typing import NDArray
 
 NULL = r"\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_SPECIAL = re.compile(r"[\\\t\n\r]")
 
 
-def texts(values: Iterable[str | None]) -> list[str]:
+def texts(values: Sequence[str | None] | NDArray[np.object_]) -> list[str]:
     """Texts as COPY wants them, None as NULL."""
+    plain = [NULL if value is None else value for value in values]
+    # Codes and most names need nothing escaped; one look at all is cheaper than a look at each.
+    if not _SPECIAL.search("".join(value for value in values if value is not None)):
+        return plain
     return [NULL if value is None else value.translate(_ESCAPES) for value in values]
 
 

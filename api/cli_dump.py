@@ -1,0 +1,54 @@
+"""`gridmap dump`: what the database holds, into files."""
+
+import datetime as dt
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from api.cli_load import Tool
+from gridmap.errors import InvalidInput
+
+NOUNS = ("areas", "buildings", "streets", "events")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@click.command()
+@click.argument("noun", type=click.Choice(NOUNS))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--kind", help="类型 Only areas or buildings of a kind, streets of a class, events of a category."
+)
+@click.option("--crs", help="坐标系 CGCS2000 for .gpkg and .shp, WGS-84 for the rest, unless told otherwise.")
+@click.option("--at", help="时点 As it was then: RFC 3339 with zone, or a date.")
+@click.pass_obj
+def dump(tool: Tool, /, noun: str, file: Path, kind: str | None, crs: str | None, at: str | None) -> None:
+    """导出 Write areas, buildings, streets or events (without their text) into a file.
+
+    By its ending: .gpkg .shp .geojson .fgb .parquet .csv .csv.gz .xlsx. The file appears whole or not at all.
+    """
+    from boundaries.dump import dump as write  # noqa: PLC0415  # half a second that --help need not pay
+
+    zone = tool.settings.time_zone
+    moment = _moment(at, zone) if at else None
+    today = (moment or dt.datetime.now(dt.UTC)).astimezone(zone).date()
+    with tool.database().reader() as session:
+        rows = write(session, noun, file, kind=kind, system=crs, at=moment, today=today)
+    click.echo(f"写出 written {rows} → {file}")
+
+
+def _moment(text: str, zone: ZoneInfo) -> dt.datetime:
+    try:
+        if _DAY.fullmatch(text):
+            return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), zone)
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"--at {text!r}: write 2026-01-31 or 2026-01-31T08:00:00+08:00", code="bad_time"
+        ) from error
+    if moment.tzinfo is None:
+        raise InvalidInput(
+            f"--at {text!r}: a time needs a zone, for example +08:00", code="missing_time_zone"
+        )
+    return moment
