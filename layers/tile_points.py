@@ -1,0 +1,108 @@
+"""Tiles of what is in the database: buildings, streets, events. Cut by PostGIS, the area condition in every one."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gridmap.access import Principal, Scope
+from gridmap.event_queries import EventFilter, clauses
+from gridmap.snapshot import Snapshot
+from layers.mvt import BUFFER, EXTENT
+from layers.tile_grid import TileAddress
+
+BUILDINGS_FROM = 14
+EVENTS_APART_FROM = 12  # below, events of the same place are one point with their number
+MOST_EVENTS_APART = 5_000
+_CLUSTER = 128  # units of a tile: 16 points across, about 32 screen pixels apart
+
+# From which zoom on a class of street is worth drawing.
+STREETS_FROM = {"river": 8, "motorway": 8, "railway": 9, "main": 10, "street": 12, "lane": 13, "path": 14}
+
+# The envelope in degrees, a buffer around it, for the spatial index; then the cut itself in Web Mercator.
+_BOX = "ST_Transform(ST_TileEnvelope(:z, :x, :y, margin => {margin}), 4326)"
+_CUT = "ST_AsMVTGeom(ST_Transform({geom}, 3857), ST_TileEnvelope(:z, :x, :y), {extent}, {buffer}, true)"
+
+
+def _box() -> str:
+    return _BOX.format(margin=BUFFER / EXTENT)
+
+
+def _cut(geom: str) -> str:
+    return _CUT.format(geom=geom, extent=EXTENT, buffer=BUFFER)
+
+
+def _tile(session: Session, layer: str, rows: str, binds: dict[str, object]) -> bytes:
+    statement = f"SELECT ST_AsMVT(t, :layer, {EXTENT}, 'geom') FROM ({rows}) t WHERE geom IS NOT NULL"
+    content = session.execute(sa.text(statement), {**binds, "layer": layer}).scalar_one()
+    return bytes(content) if content else b""
+
+
+def _place(address: TileAddress) -> dict[str, object]:
+    return {"z": address.z, "x": address.x, "y": address.y}
+
+
+def buildings(session: Session, address: TileAddress, principal: Principal) -> bytes:
+    """The layer `buildings` from zoom 14: code, name, kind, and households for those who plan."""
+    if address.z < BUILDINGS_FROM:
+        return b""
+    seen, binds = principal.scope("areas").condition("paths")
+    counted, more = principal.scope("households").condition("paths", "counted")
+    rows = (
+        f"SELECT {_cut('geom')} AS geom, code, name, kind, CASE WHEN {counted} THEN households END AS households"
+        f" FROM building WHERE geom && {_box()} AND {seen}"
+        " AND valid_from <= current_date AND (valid_to IS NULL OR valid_to > current_date)"
+    )
+    return _tile(session, "buildings", rows, {**binds, **more, **_place(address)})
+
+
+def streets(session: Session, address: TileAddress, scope: Scope, snapshot: Snapshot) -> bytes:
+    """The layer `streets`: class and name; the more, the nearer. Only what touches the areas that may be seen."""
+    classes = [name for name, zoom in STREETS_FROM.items() if zoom <= address.z]
+    if not classes or not scope:
+        return b""
+    seen, binds = "TRUE", {}
+    if scope.paths is not None:
+        # Streets carry no paths: they belong to whom they touch.
+        seen = (
+            "EXISTS (SELECT FROM area WHERE path = ANY(CAST(:scope AS ltree[])) AND edition_from <= :edition"
+            " AND (edition_to IS NULL OR edition_to > :edition) AND ST_Intersects(area.geom, street.geom))"
+        )
+        binds = {"scope": list(scope.paths), "edition": snapshot.edition}
+    rows = (
+        f"SELECT {_cut('geom')} AS geom, class, name FROM street"
+        f" WHERE geom && {_box()} AND class = ANY(:classes) AND {seen}"
+    )
+    return _tile(session, "streets", rows, {**binds, **_place(address), "classes": classes})
+
+
+def events(
+    session: Session, address: TileAddress, snapshot: Snapshot, principal: Principal, asked: EventFilter
+) -> bytes:
+    """The layer `events`: points with id, category, status, urgency and count 1.
+
+    From far away, or where more than 5,000 lie in a tile, events near each other are one point with their number
+    in `count` and nothing else, so that the sum over a tile is always the number of events in it.
+    """
+    where, binds = clauses(asked, snapshot, principal)
+    condition = f"{' AND '.join(where)} AND e.geom && {_box()}"
+    binds |= _place(address)
+    if address.z >= EVENTS_APART_FROM:
+        number = session.execute(
+            sa.text(
+                f"SELECT count(*) FROM (SELECT FROM event e WHERE {condition} LIMIT {MOST_EVENTS_APART + 1}) t"
+            ),
+            binds,
+        ).scalar_one()
+        if number <= MOST_EVENTS_APART:
+            rows = (
+                f"SELECT {_cut('e.geom')} AS geom, e.id, e.category, e.status, e.urgency, 1 AS count"
+                f" FROM event e WHERE {condition} ORDER BY e.id"
+            )
+            return _tile(session, "events", rows, binds)
+    # Each event counts in one tile only: the tile's own square, without the buffer.
+    inner = _CUT.format(geom="e.geom", extent=EXTENT, buffer=0)
+    rows = (
+        "SELECT ST_Centroid(ST_Collect(geom)) AS geom, count(*)::int AS count"
+        f" FROM (SELECT {inner} AS geom FROM event e WHERE {condition}) points WHERE geom IS NOT NULL"
+        f" GROUP BY floor(ST_X(geom) / {_CLUSTER}), floor(ST_Y(geom) / {_CLUSTER})"
+    )
+    return _tile(session, "events", rows, binds)
