@@ -60,7 +60,7 @@ def _within(footprints: Footprints, grids: Objects, bend: Bend) -> tuple[Objects
     geom = _rectangles(x, y, angle, footprints, scale)
     shapely.prepare(grids)
     outside = ~shapely.contains_properly(grids, geom)
-    for smaller in (0.85, 0.7, 0.5, 0.3):
+    for smaller in (0.85, 0.7, 0.5, 0.3, 0.15):
         if not outside.any():
             break
         scale[outside] = smaller

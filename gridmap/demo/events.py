@@ -1,6 +1,5 @@
 """Two years of events: what happened becomes what was reported, whose it was, and what became of it."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import h3.api.basic_int as h3
@@ -9,9 +8,10 @@ import orjson
 
 from gridmap import crs
 from gridmap.demo import lifecycle, places, rhythm, scenes
+from gridmap.demo.assignment import assign
 from gridmap.demo.city import Areas, Buildings, Events, Flags, Floats, Ints, Objects, People, Size
 from gridmap.demo.coverage import Layout
-from gridmap.demo.people import Posts, on_duty
+from gridmap.demo.people import Posts
 from gridmap.demo.wording import ACCURACY_M, CATEGORIES, SOURCE_SHARES, SOURCES, TOPICS, URGENCIES
 from gridmap.events import STATES
 from gridmap.index import METHODS
@@ -55,7 +55,8 @@ def report(
     found = places.locate(layout.areas, sent["lon"], sent["lat"])
     owner, leaf, method, held, paths = _placed(layout, found, micro, without, rng)
     nobody = (method == METHODS.index("none")) & (reported_at > now.timestamp() - UNCLAIMED_S)
-    worker, unit, level = _assign(layout, staff, topic, reported_at, (owner, leaf, held, paths), nobody)
+    categories = np.array([each.category for each in TOPICS], dtype=object)[topic]
+    worker, unit, level = assign(layout, staff, (categories, reported_at, nobody), (owner, leaf, held, paths))
     courses = lifecycle.run(urgency := _urgency(topic, rng), reported_at, nobody, now.timestamp(), rng)
     why, reasons = _reasons(
         layout.areas, staff[0], (method, owner, leaf, found.distance_m), (worker, unit, level)
@@ -163,75 +164,6 @@ def _placed(
     held[grid | village] = len(found.paths) + which
     paths = (*found.paths, *("{" + areas.path[row] + "}" for row in stated))
     return owner, leaf, method, held, paths
-
-
-def _assign(
-    layout: Layout,
-    staff: tuple[People, Posts],
-    topic: Ints,
-    reported_at: Floats,
-    place: tuple[Ints, Ints, Ints, tuple[str, ...]],
-    nobody: Flags,
-) -> tuple[Ints, Ints, Ints]:
-    """Worker or unit of every event by the rules of routing, and the level above the grid that they serve."""
-    people, posts = staff
-    owner, leaf, held, paths = place
-    micro, grid, village = _chain(layout, owner, leaf)
-    category = np.array([topic.category for topic in TOPICS], dtype=object)[topic]
-    _, weekday, minute = rhythm.local_clock(reported_at)
-    worker = np.full(len(topic), -1)
-    level = np.zeros(len(topic), dtype=np.int64)
-    dedicated = layout.areas.kind[owner] == "dedicated"
-    dispute = category == "dispute"
-    for post, step, fits in (
-        (_post(posts.full_time, micro), 0, True),
-        (_post(posts.part_time, micro), 0, True),
-        (_post(posts.leader, grid), 1, True),
-        (_post(posts.mediator, village), 2, dispute),
-        (_post(posts.liaison, village), 2, True),
-        (_post(posts.night_liaison, village), 2, True),
-    ):
-        free = (worker < 0) & fits & (category != "police_case") & on_duty(people, weekday, minute, post)
-        worker[free] = post[free]
-        level[free] = step
-    level[dedicated & (worker >= 0)] = 1  # the village is the next above a dedicated grid
-    unit = np.full(len(topic), -1)
-    unit[(worker < 0) & (village >= 0)] = posts.committee[village[(worker < 0) & (village >= 0)]]
-    police = category == "police_case"
-    station = np.array([_station(text, posts.station_by_path) for text in paths])[held]
-    unit[police] = station[police]
-    officer = police & (station < 0) & (village >= 0)
-    worker[officer] = posts.police[village[officer]]
-    level[officer] = 2
-    left = (worker < 0) & (unit < 0) & ~nobody
-    unit[left] = posts.county_centre
-    return worker, unit, level
-
-
-def _station(paths: str, stations: Mapping[str, int]) -> int:
-    for path in paths[1:-1].split(","):
-        if path in stations:
-            return stations[path]
-    return -1
-
-
-def _post(workers: Ints, position: Ints) -> Ints:
-    return np.where(position >= 0, workers[position], -1)
-
-
-def _chain(layout: Layout, owner: Ints, leaf: Ints) -> tuple[Ints, Ints, Ints]:
-    """Positions of the micro-grid, comprehensive grid and village whose people are asked, -1 for none."""
-    count = len(layout.areas) + 1
-    of_micro, of_grid, of_village = (np.full(count, -1) for _ in range(3))
-    of_micro[layout.micro_row] = np.arange(len(layout.micro_row))
-    of_grid[layout.comprehensive_row] = np.arange(len(layout.comprehensive_row))
-    of_grid[layout.micro_row] = layout.comprehensive_of_micro
-    of_village[layout.village_row] = np.arange(len(layout.village_row))
-    of_village[layout.comprehensive_row] = layout.village_of_comprehensive
-    of_village[layout.micro_row] = layout.village_of_micro
-    dedicated = layout.areas.kind[owner] == "dedicated"
-    # above a dedicated grid comes the village: its people go before those of the micro-grid beneath it
-    return np.where(dedicated, -1, of_micro[leaf]), np.where(dedicated, -1, of_grid[leaf]), of_village[leaf]
 
 
 def _urgency(topic: Ints, rng: np.random.Generator) -> Ints:

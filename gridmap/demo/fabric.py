@@ -287,7 +287,8 @@ class _Block:
     angle: float
     corners: Floats  # (n, 2) in the frame
     normals: Floats  # outward, (n, 2)
-    limits: Floats  # a place p is in where normals @ p <= limits
+    sides: Floats  # a place p is in the face where normals @ p <= sides
+    limits: Floats  # and within the setbacks where normals @ p <= limits
     area_m2: float  # within the setbacks, about
 
     @classmethod
@@ -309,12 +310,12 @@ class _Block:
         corners = ring @ axes.T
         spans = np.roll(corners, -1, axis=0) - corners
         normals = np.column_stack([spans[:, 1], -spans[:, 0]]) / length[:, None]
-        limits = (normals * corners).sum(axis=1) - setback
+        sides = (normals * corners).sum(axis=1)
         gross = 0.5 * float(
             np.sum(corners[:, 0] * np.roll(corners[:, 1], -1) - np.roll(corners[:, 0], -1) * corners[:, 1])
         )
         net = max(gross - float(length @ setback) + 4 * float(setback.mean()) ** 2, 0.15 * gross)
-        return cls(angle, corners, normals, limits, net)
+        return cls(angle, corners, normals, sides, sides - setback, net)
 
     @property
     def middle_point(self) -> Floats:
@@ -344,7 +345,10 @@ class _Block:
         low, high = self.corners.min(axis=0), self.corners.max(axis=0)
         across, up = np.meshgrid(np.linspace(0.2, 0.8, 13), np.linspace(0.2, 0.8, 13))
         points = low + np.column_stack([across.ravel(), up.ravel()]) * (high - low)
-        best: Floats = points[int(np.argmax(self.room(points, width_m, depth_m)))]
+        room = self.room(points, width_m, depth_m)
+        if room.max() < 0:  # a strip by the river: its setbacks leave nothing
+            room = (self.sides - points @ self.normals.T).min(axis=1)
+        best: Floats = points[int(np.argmax(room))]
         return best
 
 

@@ -1,7 +1,5 @@
 """Names from invented syllables: no town, village, street or person of this county is real."""
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 
 from gridmap.demo.city import Objects
@@ -60,9 +58,3 @@ def numeral(number: int) -> str:
     if not tens:
         return digits[ones]
     return ("" if tens == 1 else digits[tens]) + "十" + (digits[ones] if ones else "")
-
-
-def in_turn(names: Sequence[str]) -> Iterator[str]:
-    """The names over and over."""
-    while True:
-        yield from names

@@ -11,7 +11,7 @@ from gridmap.demo.coverage import COUNTY_CODE, Layout
 
 DAY, EVENING, NIGHT = (8 * 60, 18 * 60), (17 * 60, 22 * 60), (20 * 60, 8 * 60)
 LONG_DAY = (7 * 60 + 30, 20 * 60 + 30)
-EARLY, LATE = (6 * 60, 14 * 60), (14 * 60, 22 * 60)
+EARLY, LATE, SMALL_HOURS = (6 * 60, 14 * 60), (14 * 60, 22 * 60), (22 * 60, 6 * 60)
 WEEK, WORKDAYS = tuple(range(1, 8)), (1, 2, 3, 4, 5)
 TO_SATURDAY, FROM_WEDNESDAY = (2, 3, 4, 5, 6), (3, 4, 5, 6, 7)
 
@@ -40,7 +40,7 @@ class Posts:
     liaison: Ints  # of a village, by day
     night_liaison: Ints
     mediator: Ints
-    police: Ints
+    police: Ints  # of a village, in three shifts: (n, 3)
 
 
 @dataclass
@@ -176,7 +176,8 @@ def _members(by_grid: Ints, starts: Ints, grid: int) -> Ints:
 
 def _village_workers(register: _Register, layout: Layout, units: _Units) -> tuple[Ints, Ints, Ints, Ints]:
     count = len(layout.village_row)
-    liaison, night_liaison, mediator, police = (np.full(count, -1, dtype=np.int64) for _ in range(4))
+    liaison, night_liaison, mediator = (np.full(count, -1, dtype=np.int64) for _ in range(3))
+    police = np.full((count, 3), -1, dtype=np.int64)
     for village in np.argsort(layout.village_row, kind="stable").tolist():
         area = [int(layout.village_row[village])]
         liaison[village] = register.worker("liaison", 12, area)
@@ -186,11 +187,9 @@ def _village_workers(register: _Register, layout: Layout, units: _Units) -> tupl
         mediator[village] = register.worker("mediator", 10, area, int(units.committee[village]))
         register.duty(int(mediator[village]), TO_SATURDAY, DAY)
         station = units.station_of_precinct[int(units.precinct_of_village[village])]
-        for hours in (EARLY, LATE, (22 * 60, 6 * 60)):
-            officer = register.worker("police", 12, area, station)
-            register.duty(officer, WEEK, hours)
-            if hours == EARLY:
-                police[village] = officer
+        for shift, hours in enumerate((EARLY, LATE, SMALL_HOURS)):
+            police[village, shift] = register.worker("police", 12, area, station)
+            register.duty(int(police[village, shift]), WEEK, hours)
         register.duty(register.worker("counsel", 5, area), (village % 5 + 1,), DAY)
     return liaison, night_liaison, mediator, police
 
@@ -205,7 +204,7 @@ def _seconded(register: _Register, layout: Layout, units: _Units) -> None:
         for row in areas.rows_of(kind).tolist():
             register.duty(register.worker(role, 8, [row]), WORKDAYS, DAY)
     for row, station in units.station_of_precinct.items():
-        for hours in (EARLY, LATE, (22 * 60, 6 * 60)):
+        for hours in (EARLY, LATE, SMALL_HOURS):
             register.duty(register.worker("police", 20, [row], station), WEEK, hours)
 
 

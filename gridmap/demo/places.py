@@ -55,5 +55,4 @@ def _distinct(rows: Ints) -> tuple[Ints, Ints]:
 def with_paths(buildings: Buildings, areas: Areas) -> Buildings:
     """The buildings with the paths of all areas that hold them."""
     places = locate(areas, buildings.lon, buildings.lat)
-    paths = np.array(places.paths, dtype=object)[places.held]
-    return replace(buildings, paths=paths, owner=places.owner)
+    return replace(buildings, paths=np.array(places.paths, dtype=object)[places.held])

@@ -52,7 +52,7 @@ _PATTERNS = (
     (("property_management",), 5, (0.2, 0.75), 0.8),
     (("fire", "electric"), 4, (0.0, 1.0), 0.5),
 )
-HOT_SHARE = 0.17
+HOT_SHARE = 0.14
 
 
 def happen(
