@@ -81,6 +81,15 @@ def test_every_word_that_a_module_asks_for_is_there():
     assert asked - set(words("zh")) == set()
 
 
+def test_all_modules_are_asked_for_at_once():
+    page = (PAGES / "templates" / "index.html").read_text()
+    asked = re.search(r"for name in \[(.*?)\]", page, re.DOTALL)
+    assert asked is not None
+    scripts = PAGES / "static" / "js"
+    have = {path.relative_to(scripts).with_suffix("").as_posix() for path in scripts.rglob("*.js")}
+    assert set(re.findall(r'"([\w/]+)"', asked.group(1))) == have - {"app", "early", "login"}
+
+
 def test_the_landscape_of_the_sign_in_page_is_the_drawn_one():
     assert drawing.TARGET.read_text() == drawing.landscape()
     assert drawing.landscape(seed=drawing.SEED + 1) != drawing.landscape()

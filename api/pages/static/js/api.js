@@ -9,11 +9,11 @@ const emit = (name, detail) => (listeners.get(name) ?? []).forEach((listener) =>
 export let lastAnswer = Date.now();
 let reachable = true;
 
-/** A refusal: `status` (0 where nothing answered), stable `code`, human `detail`. */
+/** A refusal: `status` (0 where nothing answered), stable `code`, human `detail`, `number` of the request. */
 export class Problem extends Error {
-  constructor(status, code, detail) {
+  constructor(status, code, detail, number) {
     super(detail || code);
-    Object.assign(this, { name: "Problem", status, code, detail });
+    Object.assign(this, { name: "Problem", status, code, detail, number });
   }
 }
 
@@ -44,7 +44,8 @@ async function request(url, options) {
   if (answer.status === 401) emit("expired");
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
-    throw new Problem(answer.status, problem.code ?? `http_${answer.status}`, problem.detail ?? problem.title);
+    const code = problem.code ?? `http_${answer.status}`;
+    throw new Problem(answer.status, code, problem.detail ?? problem.title, problem.instance);
   }
   return answer.status === 204 ? null : answer.json();
 }
@@ -56,6 +57,6 @@ export const get = (path, params, signal) =>
 /** Sends JSON with the page's CSRF token. */
 export function send(method, path, body) {
   const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
-  const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token };
+  const headers = { "Content-Type": "application/json", "Accept": "application/json", "X-CSRF-Token": token };
   return request(path, { method, headers, body: JSON.stringify(body) });
 }

@@ -23,10 +23,12 @@ export function padding() {
     const bottom = Math.max(ground.bottom - (right?.top ?? ground.bottom), 0) + 8;
     return { left: 12, right: 12, top, bottom: Math.min(bottom, ground.height - top - 80) };
   }
+  // On a middling screen the right column lies below the time line instead.
+  const beside = right && right.left > ground.left + ground.width / 2;
   const pad = (value) => Math.max(value + 18, 18);
   return {
     left: pad(left ? left.right - ground.left : 0),
-    right: pad(right ? ground.right - right.left : 0),
+    right: pad(beside ? ground.right - right.left : 0),
     top: pad(strip ? strip.bottom - ground.top : 0),
     bottom: pad(time ? ground.bottom - time.top : 0),
   };
