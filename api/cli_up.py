@@ -1,5 +1,6 @@
 """`gridmap up`: the service, from nothing."""
 
+import datetime as dt
 import logging
 import os
 import secrets
@@ -17,7 +18,7 @@ from gridmap.errors import Conflict
 from gridmap.settings import Settings
 
 ACCOUNTS_FILE = "demo-accounts.txt"
-DEMO_NOTE = "demonstration city"
+DEMO_NOTE = "演示城市"  # how the note of its edition begins
 DEMO_TABLES = (
     "area",
     "building",
@@ -92,11 +93,17 @@ def _demonstrate(tool: Tool, size: str) -> None:
     click.echo("Building the invented county …", err=True)
     began = time.monotonic()
     with database.writer() as session:
-        city = demo.build(demo.SIZES[size])
-        demo.store(session, city)
+        city = demo.build(
+            demo.FULL if size == "full" else demo.TOWN, now=dt.datetime.now(dt.UTC), progress=_say_step
+        )
+        demo.store(session, city, lambda table, done, _: _say_step(f"storing {table}") if done == 0 else None)
     database.vacuum(*DEMO_TABLES)
     _make_accounts(tool.settings, database)
     click.echo(f"  ready after {time.monotonic() - began:.1f} s", err=True)
+
+
+def _say_step(step: str) -> None:
+    click.echo(f"  {step}", err=True)
 
 
 def _is_filled(database: Database) -> bool:

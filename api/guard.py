@@ -11,6 +11,7 @@ from typing import Any
 
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
@@ -58,10 +59,11 @@ class Guard:
         number = secrets.token_hex(6)
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = number
-        started = False
+        started = finished = False
 
         async def sending(message: Message) -> None:
-            nonlocal started
+            nonlocal started, finished
+            finished = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
@@ -79,18 +81,12 @@ class Guard:
             if started:
                 raise
             await problems.of(error, number)(scope, receive, sending)
-        except _TooLarge:
-            limit = self._service.settings.max_body_bytes
-            answer = problems.problem(
-                413, "too_large", f"At most {limit} bytes in a request", instance=number
-            )
-            await answer(scope, receive, sending)
         except Exception:
             _log.exception("request %s %s %s failed", number, scope["method"], scope["path"])
-            if started:
-                raise
-            detail = "Something went wrong here; quote the number in `instance`"
-            await problems.problem(500, "internal", detail, instance=number)(scope, receive, sending)
+            if not started:
+                await problems.internal(number)(scope, receive, sending)
+            elif not finished:
+                raise  # half an answer went out: only closing the connection says so
 
     async def _admit(self, scope: Scope, state: dict[str, Any]) -> None:
         path: str = scope["path"]
@@ -137,10 +133,6 @@ def _credentials(headers: Headers) -> tuple[str | None, bool]:
     return (morsel.value, True) if morsel else (None, False)
 
 
-class _TooLarge(Exception):  # noqa: N818  # a signal inside this module
-    """The body went over the limit while it was read."""
-
-
 def _limited(receive: Receive, limit: int) -> Receive:
     taken = 0
 
@@ -149,7 +141,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > limit:
-            raise _TooLarge
+            raise HTTPException(413, f"At most {limit} bytes in a request")
         return message
 
     return receiving

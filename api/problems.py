@@ -119,6 +119,16 @@ def install(app: FastAPI) -> None:
             response.headers[name] = value
         return response
 
+    @app.exception_handler(Exception)
+    async def _unknown(request: Request, _: Exception) -> Response:
+        return internal(request_id(request))  # Starlette raises it again, and the guard logs it
+
+
+def internal(instance: str) -> Response:
+    """The answer to what should not have happened: a number to quote, and nothing of the inside."""
+    detail = "Something went wrong here; quote the number in `instance`"
+    return problem(500, "internal", detail, instance=instance)
+
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Error responses for the OpenAPI description."""

@@ -97,7 +97,7 @@ class EventIn(BaseModel):
             source=self.source,
             external_id=self.external_id,
             category=self.category,
-            occurred_at=self.occurred_at,
+            occurred_at=self.occurred_at.astimezone(dt.UTC),
             title=self.title,
             subcategory=self.subcategory,
             urgency=self.urgency,
@@ -111,7 +111,7 @@ class EventIn(BaseModel):
             address=self.address,
             description=self.description,
             contact=self.contact,
-            due_at=self.due_at,
+            due_at=self.due_at and self.due_at.astimezone(dt.UTC),
         )
 
 
@@ -157,6 +157,31 @@ class EventQuery(BaseModel):
     sort: Literal["time", "due", "near"] = "time"
     limit: Annotated[int, Field(ge=1, description="A larger limit than 1000 is clamped")] = 100
     cursor: str | None = None
+
+
+class HeatAsked(BaseModel):
+    """What heat is asked for."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    by: Literal["grid", "hex"] = "grid"
+    kind: str = Field("micro", description="Any kind of area; for by=grid")
+    res: Annotated[int, Field(description="H3 resolution, 5 to 11; for by=hex")] = 9
+    area: str | None = Field(None, description="Code of an area; only what lies in it is listed")
+    category: str | None = None
+    subcategory: str | None = None
+    since: str | None = Field(
+        None, alias="from", description="Occurred at or after; by default a year before the end"
+    )
+    to: str | None = Field(None, description="Occurred before; by default now")
+    measure: Literal["count", "per_100_households", "change", "hotspot"] = "count"
+    boundaries: Literal["today", "then"] = "today"
+    compare: Literal["year", "previous"] = "year"
+    classes: Literal["round", "quantiles", "natural", "equal"] = Field(
+        "round", description="How breaks are found"
+    )
+    geometry: bool = True
+    crs: str = "wgs84"
 
 
 class Problem(BaseModel):

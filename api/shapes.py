@@ -60,7 +60,9 @@ _AS_STORED = (
 )  # fmt: skip
 
 
-def event(row: sa.RowMapping, memory: Memory, contact: str | None, language: str) -> dict[str, Any]:
+def event(
+    row: Mapping[str, Any] | sa.RowMapping, memory: Memory, contact: str | None, language: str
+) -> dict[str, Any]:
     """An event as interface.md shapes it."""
     snapshot = memory.snapshot
     shaped = {name: row[name] for name in _AS_STORED}

@@ -7,7 +7,7 @@ streams and cache keys all ask here.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from gridmap.errors import Forbidden
 
@@ -132,7 +132,7 @@ class Principal:
 
     def actions(self) -> tuple[Action, ...]:
         """Everything that some role of this principal allows, in the table's order."""
-        return tuple(action for action in MAY["admin"] | MAY["dispatcher"] if self.may(action))
+        return tuple(action for action in get_args(Action) if self.may(action))
 
     def reads_text(self, paths: Iterable[str], worker: int | None) -> bool:
         """Whether this principal handles an event in these areas that this worker has in hand."""

@@ -25,6 +25,9 @@ _COLUMNS = (
 )
 
 
+TEXT = ("title", "description", "address", "contact")
+
+
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:
     """What is asked for; everything that is given must hold.
@@ -205,10 +208,7 @@ def _text_columns(principal: Principal) -> tuple[str, dict[str, object]]:
     handled, binds = principal.scope("text").condition("e.paths_now", "reader_scope")
     condition = f"({handled} OR e.worker = :reader)"
     binds["reader"] = principal.worker if principal.worker is not None else -1
-    columns = ", ".join(
-        f"CASE WHEN {condition} THEN t.{name} END AS {name}"
-        for name in ("title", "description", "address", "contact")
-    )
+    columns = ", ".join(f"CASE WHEN {condition} THEN t.{name} END AS {name}" for name in TEXT)
     return columns, binds
 
 
@@ -222,8 +222,8 @@ def counts(session: Session, snapshot: Snapshot, principal: Principal, asked: Ev
     return {str(status): int(count) for status, count in rows}
 
 
-def one(session: Session, principal: Principal, event: int, *, own: bool = False) -> sa.RowMapping:
-    """One event; `own` also for who just posted it, whatever their areas.
+def one(session: Session, principal: Principal, event: int) -> sa.RowMapping:
+    """One event; a machine account sees what it posted itself.
 
     Raises:
         NotFound: not there, or outside the principal's areas.
@@ -231,8 +231,8 @@ def one(session: Session, principal: Principal, event: int, *, own: bool = False
     scope, binds = principal.scope("events").condition("e.paths_now")
     where = [scope, *_sensitive(principal.scope("text"), binds)]
     condition = " AND ".join(where)
-    if own or principal.source is not None:
-        condition = f"(({condition}) OR e.source = :own_source)" if not own else "TRUE"
+    if principal.source is not None:
+        condition = f"(({condition}) OR e.source = :own_source)"
         binds["own_source"] = principal.source
     text, more = _text_columns(principal)
     row = (

@@ -6,7 +6,7 @@ read, keeps a publication from coming between the boundaries that were used and 
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,7 +73,7 @@ WITH in_force AS (
     INSERT INTO change_log (topic, event, edition, paths)
     SELECT 'event', event, %(edition)s::integer, %(paths_now)s::ltree[] FROM key
 )
-SELECT id FROM stored
+SELECT id, status, worker, unit, why FROM stored
 """
 
 
@@ -83,10 +83,11 @@ class StaleBoundaries(Exception):  # noqa: N818  # a signal between intake and i
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a post."""
+    """What became of a post; a stored one comes with its row, as event_queries would read it, text included."""
 
     state: Literal["stored", "repeated"]
     event: int
+    row: Mapping[str, Any] | None = None
 
 
 def store_one(
@@ -135,8 +136,27 @@ def store_one(
         cursor = connection.execute(_STORE, parameters)
     row = cursor.fetchone()
     if row is not None:
-        return Outcome("stored", int(row[0]))
+        return Outcome("stored", int(row[0]), _as_read(parameters, draft, row))
     return _known(session, draft)
+
+
+def _as_read(parameters: Mapping[str, Any], draft: EventDraft, stored: Sequence[Any]) -> dict[str, Any]:
+    """The new row without reading it again: what was sent and what the statement decided."""
+    event, status, worker, unit, why = stored
+    return {
+        **parameters,
+        "id": event,
+        "lon": draft.lon,
+        "lat": draft.lat,
+        "status": status,
+        "worker": worker,
+        "unit": unit,
+        "why": why,
+        "revision": 1,
+        "accepted_at": None,
+        "resolved_at": None,
+        "closed_at": None,
+    }
 
 
 def check_subcategory(draft: EventDraft, known: Mapping[str, str]) -> None:

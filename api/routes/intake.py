@@ -1,6 +1,6 @@
 """Posting events: one, or many as lines."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from anyio import to_thread
@@ -66,10 +66,19 @@ def _stored(service: Service, principal: Principal, draft: EventDraft) -> Outcom
 def _post(service: Service, principal: Principal, body: bytes, language: str) -> Response:
     principal.require("post")
     outcome = _stored(service, principal, _draft(body, principal))
-    with service.database.reader() as session:
-        row = event_queries.one(session, principal, outcome.event, own=outcome.state == "stored")
+    row = _readable(service, principal, outcome)
     shaped = shapes.event(row, service.memory, service.seal.open(row["contact"]), language)
     return shapes.json_response(shaped, 201 if outcome.state == "stored" else 200)
+
+
+def _readable(service: Service, principal: Principal, outcome: Outcome) -> Mapping[str, Any]:
+    """The event as its poster may see it."""
+    if outcome.row is None:
+        with service.database.reader() as session:
+            return dict(event_queries.one(session, principal, outcome.event))
+    if principal.reads_text(outcome.row["paths_now"], outcome.row["worker"]):
+        return outcome.row
+    return {**outcome.row, **dict.fromkeys(event_queries.TEXT)}
 
 
 _BODY = {
