@@ -16,7 +16,7 @@ function mapButtons(view, home) {
   const button = (name, act) =>
     h(
       "button",
-      { "type": "button", "aria-label": t(`zoom.${name}`), "title": t(`zoom.${name}`), "onclick": act },
+      { type: "button", "aria-label": t(`zoom.${name}`), title: t(`zoom.${name}`), onclick: act },
       h("span", { class: `zoom-${name}` }),
     );
   byId("map-tools").replaceChildren(
@@ -141,7 +141,7 @@ function pills({ store, facts, today }) {
   const select = (name, options, chosen, change) =>
     h(
       "select",
-      { "class": "pill only-narrow", "aria-label": name, "onchange": (event) => change(event.target.value) },
+      { class: "pill only-narrow", "aria-label": name, onchange: (event) => change(event.target.value) },
       options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
     );
   return () => {
@@ -167,7 +167,7 @@ function expired() {
   const there = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
   const dialog = h(
     "dialog",
-    { "class": "expired", "aria-label": t("state.expired") },
+    { class: "expired", "aria-label": t("state.expired") },
     h("h2", {}, t("state.expired")),
     h("p", { class: "mid" }, t("state.expired_note")),
     h("div", { class: "row" }, h("a", { class: "button primary", href: there }, t("state.sign_in"))),
@@ -265,7 +265,7 @@ export function createActions(context) {
       "[": () => period.shift(-1),
       "]": () => period.shift(1),
       "?": keyboard.help,
-      "Escape": () => escape(store),
+      Escape: () => escape(store),
     }),
   };
 }

@@ -57,6 +57,6 @@ export const get = (path, params, signal) =>
 /** Sends JSON with the page's CSRF token. */
 export function send(method, path, body) {
   const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
-  const headers = { "Content-Type": "application/json", "Accept": "application/json", "X-CSRF-Token": token };
+  const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token };
   return request(path, { method, headers, body: JSON.stringify(body) });
 }

@@ -211,7 +211,6 @@ async function loadNames() {
   await places.loadPlaces().catch(() => null);
   const home = places.place(facts.home.code);
   if (home) Object.assign(facts.home, { name: home.name, kind: home.kind, bbox: facts.home.bbox ?? home.bbox });
-  view.map?.ready.then(() => view.map.names(places.labelFeatures()));
   topic();
   drawList(ranking.state());
   drawChoice(drill.state());

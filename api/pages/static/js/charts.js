@@ -14,12 +14,12 @@ export function sparkline(values, { width = 62, height = 20, fill = true, colour
   return s(
     "svg",
     {
-      "class": "spark",
+      class: "spark",
       width,
       height,
-      "viewBox": `0 0 ${width} ${height}`,
+      viewBox: `0 0 ${width} ${height}`,
       "aria-hidden": "true",
-      "style": { color: colour },
+      style: { color: colour },
     },
     fill
       ? s("polygon", {
@@ -29,9 +29,9 @@ export function sparkline(values, { width = 62, height = 20, fill = true, colour
         })
       : null,
     s("polyline", {
-      "points": points.join(" "),
-      "fill": "none",
-      "stroke": "currentColor",
+      points: points.join(" "),
+      fill: "none",
+      stroke: "currentColor",
       "stroke-width": 1.4,
       "stroke-linejoin": "round",
     }),
@@ -56,7 +56,7 @@ export function months(rows, inside) {
   const step = (width - left) / rows.length;
   const axis = [0, top / 2, top].map((value) => [
     s("line", { x1: left, x2: width, y1: y(value), y2: y(value), class: "axis" }),
-    s("text", { "x": left - 5, "y": y(value) + 4, "text-anchor": "end" }, number(value)),
+    s("text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, number(value)),
   ]);
   const bars = rows.map((one, i) => {
     const x = left + i * step;
@@ -82,12 +82,12 @@ export function months(rows, inside) {
             y2: y(one.before),
             class: "before",
           }),
-      s("text", { "x": x + step / 2, "y": height - 4, "text-anchor": "middle" }, String(Number(one.month.slice(5)))),
+      s("text", { x: x + step / 2, y: height - 4, "text-anchor": "middle" }, String(Number(one.month.slice(5)))),
     );
   });
   return s(
     "svg",
-    { "class": "months", "viewBox": `0 0 ${width} ${height}`, "role": "img", "aria-label": t("drill.months") },
+    { class: "months", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": t("drill.months") },
     axis,
     bars,
   );

@@ -31,7 +31,7 @@ export function s(tag, attributes = {}, ...children) {
 }
 
 export const icon = (name) =>
-  s("svg", { "class": "icon", "aria-hidden": "true", "viewBox": "0 0 16 16" }, s("use", { href: `#i-${name}` }));
+  s("svg", { class: "icon", "aria-hidden": "true", viewBox: "0 0 16 16" }, s("use", { href: `#i-${name}` }));
 
 export const categoryIcon = (category) => h("span", { class: `category ${category}` }, icon(category));
 

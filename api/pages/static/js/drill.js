@@ -164,7 +164,7 @@ function workers(list) {
       h(
         "li",
         { class: "worker" },
-        h("span", { "class": "avatar small", "aria-hidden": "true" }, [...worker.name][0]),
+        h("span", { class: "avatar small", "aria-hidden": "true" }, [...worker.name][0]),
         h(
           "span",
           { class: "grow" },
@@ -265,12 +265,12 @@ function head(code, area, act) {
         h(
           "button",
           {
-            "type": "button",
-            "class": "tiny",
+            type: "button",
+            class: "tiny",
             "aria-label": t("drill.copy"),
-            "title": t("drill.copy"),
+            title: t("drill.copy"),
             "data-key": "copy",
-            "onclick": () => copyCode(code),
+            onclick: () => copyCode(code),
           },
           icon("copy"),
         ),
@@ -279,11 +279,11 @@ function head(code, area, act) {
     h(
       "button",
       {
-        "type": "button",
-        "class": "round",
+        type: "button",
+        class: "round",
         "aria-label": t("drill.close"),
         "data-key": "drill-close",
-        "onclick": act.close,
+        onclick: act.close,
       },
       icon("close"),
     ),
@@ -339,10 +339,10 @@ export function drawDrill(state, resource, facts, act) {
           h(
             "button",
             {
-              "type": "button",
-              "class": "button primary grow",
+              type: "button",
+              class: "button primary grow",
               "data-key": "descend",
-              "onclick": () => act.descend([place(data.area.code)]),
+              onclick: () => act.descend([place(data.area.code)]),
             },
             t("drill.enter"),
             icon("right"),

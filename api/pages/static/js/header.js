@@ -22,7 +22,7 @@ function account(act) {
     h(
       "summary",
       { "aria-label": t("account"), "data-key": "account" },
-      h("span", { "class": "avatar", "aria-hidden": "true" }, [...(page.displayName || page.user || "·")][0]),
+      h("span", { class: "avatar", "aria-hidden": "true" }, [...(page.displayName || page.user || "·")][0]),
       h(
         "span",
         { class: "who" },
@@ -81,24 +81,24 @@ export function drawTools(live, act) {
     h(
       "button",
       {
-        "type": "button",
-        "class": "round wide-only",
+        type: "button",
+        class: "round wide-only",
         "data-key": "theme",
         "aria-label": t(isDark() ? "theme.light" : "theme.dark"),
-        "title": t(isDark() ? "theme.light" : "theme.dark"),
-        "onclick": act.theme,
+        title: t(isDark() ? "theme.light" : "theme.dark"),
+        onclick: act.theme,
       },
       icon(isDark() ? "sun" : "moon"),
     ),
     h(
       "button",
       {
-        "type": "button",
-        "class": "language wide-only",
+        type: "button",
+        class: "language wide-only",
         "data-key": "language",
         "aria-label": t("language.label"),
-        "lang": getLanguage() === "en" ? "zh" : "en",
-        "onclick": switchLanguage,
+        lang: getLanguage() === "en" ? "zh" : "en",
+        onclick: switchLanguage,
       },
       t("language"),
     ),

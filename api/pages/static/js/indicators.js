@@ -68,8 +68,8 @@ export function drawIndicators(resource, wall, retry) {
         return h(
           "li",
           {
-            "class": "rate",
-            "tabindex": wall ? null : "0",
+            class: "rate",
+            tabindex: wall ? null : "0",
             "aria-describedby": `explain-${name}`,
             "data-key": `rate-${name}`,
           },

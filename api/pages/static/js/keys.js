@@ -48,7 +48,7 @@ export function help() {
   });
   const dialog = h(
     "dialog",
-    { "class": "help", "aria-label": t("keys"), "onclose": () => dialog.remove() },
+    { class: "help", "aria-label": t("keys"), onclose: () => dialog.remove() },
     h("h2", {}, t("keys")),
     h(
       "div",

@@ -18,16 +18,16 @@ function row(one, widest, isolated, act) {
     h(
       "button",
       {
-        "type": "button",
-        "class": "class",
+        type: "button",
+        class: "class",
         "aria-pressed": String(isolated === one.k),
         "aria-label": `${one.label}: ${number(one.count)}. ${label}`,
         "data-key": `class-${one.k}`,
-        "onclick": () => act.isolate(isolated === one.k ? null : one.k),
-        "onmouseenter": () => act.highlight(one.k),
-        "onmouseleave": () => act.highlight(null),
-        "onfocus": () => act.highlight(one.k),
-        "onblur": () => act.highlight(null),
+        onclick: () => act.isolate(isolated === one.k ? null : one.k),
+        onmouseenter: () => act.highlight(one.k),
+        onmouseleave: () => act.highlight(null),
+        onfocus: () => act.highlight(one.k),
+        onblur: () => act.highlight(null),
       },
       swatch(one),
       h("span", { class: "name" }, one.label),
@@ -42,17 +42,17 @@ function layers(state, set) {
     set({ layers: state.layers.includes(name) ? state.layers.filter((one) => one !== name) : [...state.layers, name] });
   return h(
     "div",
-    { "class": "layers", "role": "group", "aria-label": t("layers") },
+    { class: "layers", role: "group", "aria-label": t("layers") },
     h("b", {}, t("layers")),
     ["streets", "buildings", "labels"].map((name) =>
       h(
         "label",
         { class: "check" },
         h("input", {
-          "type": "checkbox",
-          "checked": state.layers.includes(name),
+          type: "checkbox",
+          checked: state.layers.includes(name),
           "data-key": `layer-${name}`,
-          "onchange": () => toggle(name),
+          onchange: () => toggle(name),
         }),
         t(`layers.${name}`),
       ),
@@ -67,7 +67,7 @@ function compact(by, scheme) {
   const cell = (one, text) => h("span", {}, swatch(one), h("span", {}, text));
   return h(
     "div",
-    { "class": "ramp", "aria-hidden": "true" },
+    { class: "ramp", "aria-hidden": "true" },
     h("b", {}, by === "hex" ? t("wall.hex") : t(`measure.${scheme.measure}`)),
     h(
       "div",
@@ -120,7 +120,7 @@ export function drawLegend(state, heat, scheme, isolated, act) {
       ? null
       : h(
           "button",
-          { "type": "button", "class": "link", "data-key": "class-all", "onclick": () => act.isolate(null) },
+          { type: "button", class: "link", "data-key": "class-all", onclick: () => act.isolate(null) },
           icon("close"),
           t("legend.all"),
         ),

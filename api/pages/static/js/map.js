@@ -104,7 +104,6 @@ export function createMap(options, onView) {
     centre: (point, zoom) => map.easeTo(camera({ center: point, ...(zoom ? { zoom } : {}) })),
     zoom: (step) => map.easeTo({ zoom: map.getZoom() + step, duration: calm.matches ? 0 : 200 }),
     jump: (view) => map.jumpTo({ center: [view.lon, view.lat], zoom: view.zoom }),
-    names: (geojson) => map.getSource("names").setData(geojson),
     pulses: (geojson) => map.getSource("pulses").setData(geojson),
     chosen: (geometry) =>
       map.getSource("chosen").setData(geometry ? { type: "Feature", properties: {}, geometry } : NOTHING),

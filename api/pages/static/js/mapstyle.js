@@ -30,11 +30,10 @@ function sources(basemap) {
   return {
     ...(basemap ? { basemap: { type: "raster", tiles: [basemap], tileSize: 256 } } : {}),
     grids: { ...vector("grids", 8, 15), promoteId: "code" },
-    areas: { ...vector("areas", 5, 14), promoteId: "code" },
+    areas: { ...vector("areas", 0, 14), promoteId: "code" },
     streets: vector("streets", 10, 15),
     buildings: vector("buildings", 14, 16),
     hex: { type: "geojson", data: EMPTY, promoteId: "cell" },
-    names: { type: "geojson", data: EMPTY },
     chosen: { type: "geojson", data: EMPTY },
     pulses: { type: "geojson", data: EMPTY },
   };
@@ -69,11 +68,11 @@ function fills(names) {
 function streets(c) {
   const line = (id, filter, paint, layout = {}) => ({
     id,
-    "type": "line",
-    "source": "streets",
+    type: "line",
+    source: "streets",
     "source-layer": "streets",
     filter,
-    "layout": { "line-cap": "round", "line-join": "round", ...layout },
+    layout: { "line-cap": "round", "line-join": "round", ...layout },
     paint,
   });
   const river = ["==", ["get", "class"], "river"];
@@ -109,22 +108,22 @@ function streets(c) {
 function buildings(c) {
   return [
     {
-      "id": "building",
-      "type": "fill",
-      "source": "buildings",
+      id: "building",
+      type: "fill",
+      source: "buildings",
       "source-layer": "buildings",
-      "minzoom": 15,
-      "paint": { "fill-color": c.building, "fill-outline-color": c["line-2"], "fill-opacity": 0.8 },
+      minzoom: 15,
+      paint: { "fill-color": c.building, "fill-outline-color": c["line-2"], "fill-opacity": 0.8 },
     },
     {
-      "id": "building-label",
-      "type": "symbol",
-      "source": "buildings",
+      id: "building-label",
+      type: "symbol",
+      source: "buildings",
       "source-layer": "buildings",
-      "minzoom": 16,
-      "filter": [">", ["coalesce", ["get", "households"], 0], 0],
-      "layout": { "text-field": ["to-string", ["get", "households"]], "text-font": REGULAR, "text-size": 11 },
-      "paint": { "text-color": c["ink-2"], "text-halo-color": c.surface, "text-halo-width": 1 },
+      minzoom: 16,
+      filter: [">", ["coalesce", ["get", "households"], 0], 0],
+      layout: { "text-field": ["to-string", ["get", "households"]], "text-font": REGULAR, "text-size": 11 },
+      paint: { "text-color": c["ink-2"], "text-halo-color": c.surface, "text-halo-width": 1 },
     },
   ];
 }
@@ -132,11 +131,11 @@ function buildings(c) {
 function borders(c) {
   const line = (id, source, kind, paint) => ({
     id,
-    "type": "line",
+    type: "line",
     source,
     "source-layer": source,
-    "filter": ["==", ["get", "kind"], kind],
-    "layout": { "line-join": "round" },
+    filter: ["==", ["get", "kind"], kind],
+    layout: { "line-join": "round" },
     paint,
   });
   const dark = isDark();
@@ -178,12 +177,12 @@ function chosen(c) {
     {
       ...line("hover-line", "grids", { "line-color": c.ink, "line-width": 2 }),
       "source-layer": "grids",
-      "filter": ["==", ["get", "code"], ""],
+      filter: ["==", ["get", "code"], ""],
     },
     {
       ...line("hover-area-line", "areas", { "line-color": c.ink, "line-width": 2.4 }),
       "source-layer": "areas",
-      "filter": ["==", ["get", "code"], ""],
+      filter: ["==", ["get", "code"], ""],
     },
     { ...line("hover-hex-line", "hex", { "line-color": c.ink, "line-width": 2 }), filter: ["==", ["get", "cell"], ""] },
     line("chosen-casing", "chosen", { "line-color": c.surface, "line-width": 7 }),
@@ -194,13 +193,13 @@ function chosen(c) {
 function streetNames(c) {
   return [
     {
-      "id": "river-name",
-      "type": "symbol",
-      "source": "streets",
+      id: "river-name",
+      type: "symbol",
+      source: "streets",
       "source-layer": "streets",
-      "minzoom": 12,
-      "filter": ["==", ["get", "class"], "river"],
-      "layout": {
+      minzoom: 12,
+      filter: ["==", ["get", "class"], "river"],
+      layout: {
         "symbol-placement": "line",
         "text-field": ["get", "name"],
         "text-font": REGULAR,
@@ -208,17 +207,17 @@ function streetNames(c) {
         "text-letter-spacing": 0.3,
         "symbol-spacing": 700,
       },
-      "paint": { "text-color": c["ink-2"], "text-halo-color": c.river, "text-halo-width": 1.4 },
+      paint: { "text-color": c["ink-2"], "text-halo-color": c.river, "text-halo-width": 1.4 },
     },
     {
-      "id": "street-name",
-      "type": "symbol",
-      "source": "streets",
+      id: "street-name",
+      type: "symbol",
+      source: "streets",
       "source-layer": "streets",
-      "minzoom": 14.5,
-      "filter": ["!=", ["get", "class"], "river"],
-      "layout": { "symbol-placement": "line", "text-field": ["get", "name"], "text-font": REGULAR, "text-size": 11 },
-      "paint": { "text-color": c["ink-2"], "text-halo-color": c.surface, "text-halo-width": 1.2 },
+      minzoom: 14.5,
+      filter: ["!=", ["get", "class"], "river"],
+      layout: { "symbol-placement": "line", "text-field": ["get", "name"], "text-font": REGULAR, "text-size": 11 },
+      paint: { "text-color": c["ink-2"], "text-halo-color": c.surface, "text-halo-width": 1.2 },
     },
   ];
 }
@@ -227,7 +226,8 @@ function labels(c, wall) {
   const name = (id, kind, layout, paint, zooms) => ({
     id,
     type: "symbol",
-    source: "names",
+    source: "areas",
+    "source-layer": "labels",
     filter: ["==", ["get", "kind"], kind],
     ...zooms,
     layout: { "text-field": ["get", "name"], "text-padding": 3, "text-max-width": 12, ...layout },
@@ -279,20 +279,20 @@ export function buildStyle(c, { basemap, wall }) {
           ]
         : []),
       {
-        "id": "land",
-        "type": "fill",
-        "source": "areas",
+        id: "land",
+        type: "fill",
+        source: "areas",
         "source-layer": "areas",
-        "filter": ["==", ["get", "kind"], "county"],
-        "paint": { "fill-color": c.surface, "fill-opacity": basemap ? 0.4 : 1 },
+        filter: ["==", ["get", "kind"], "county"],
+        paint: { "fill-color": c.surface, "fill-opacity": basemap ? 0.4 : 1 },
       },
       {
-        "id": "town-hit",
-        "type": "fill",
-        "source": "areas",
+        id: "town-hit",
+        type: "fill",
+        source: "areas",
         "source-layer": "areas",
-        "filter": ["in", ["get", "kind"], ["literal", ["town", "village"]]],
-        "paint": { "fill-color": c.surface, "fill-opacity": 0.01 },
+        filter: ["in", ["get", "kind"], ["literal", ["town", "village"]]],
+        paint: { "fill-color": c.surface, "fill-opacity": 0.01 },
       },
       ...fills(["grids", "areas"]),
       ...streets(c),

@@ -120,8 +120,8 @@ function row(item, i, context) {
       h(
         "button",
         {
-          "type": "button",
-          "class": "plain",
+          type: "button",
+          class: "plain",
           "data-key": `row-${item.code}`,
           "aria-pressed": String(state.grid === item.code),
         },
@@ -150,11 +150,11 @@ function header(state, facts, act) {
     h(
       "button",
       {
-        "type": "button",
-        "role": "tab",
+        type: "button",
+        role: "tab",
         "aria-selected": String(name === level),
         "data-key": `tab-${name}`,
-        "onclick": () => act.set({ level: name === names[0] ? null : name }),
+        onclick: () => act.set({ level: name === names[0] ? null : name }),
       },
       t(`tab.${name}`),
       name === "micro" || !inside(name) ? "" : ` ${inside(name)}`,
@@ -166,13 +166,13 @@ function header(state, facts, act) {
     h(
       "button",
       {
-        "type": "button",
-        "class": "round small",
+        type: "button",
+        class: "round small",
         "aria-pressed": String(ranking),
         "data-key": "sort",
-        "title": t(ranking ? "ranking.code_order" : "ranking.sort"),
+        title: t(ranking ? "ranking.code_order" : "ranking.sort"),
         "aria-label": t(ranking ? "ranking.code_order" : "ranking.sort"),
-        "onclick": () => act.set({ sort: ranking ? "code" : "value" }),
+        onclick: () => act.set({ sort: ranking ? "code" : "value" }),
       },
       icon("sort"),
     ),
@@ -243,7 +243,7 @@ export function drawRanking(state, resource, facts, act) {
     shown += STEP;
     drawRanking(state, resource, facts, act);
   };
-  const button = { "type": "button", "class": "link more", "data-key": "more", "onclick": unfold };
+  const button = { type: "button", class: "link more", "data-key": "more", onclick: unfold };
   const rest = more > 0 ? h("button", button, t("ranking.more", { n: Math.min(more, STEP) })) : null;
   draw(
     panel,

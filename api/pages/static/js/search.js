@@ -12,10 +12,10 @@ function option(result, i, chosen, choose) {
   return h(
     "li",
     {
-      "role": "option",
-      "id": `found-${i}`,
+      role: "option",
+      id: `found-${i}`,
       "aria-selected": String(i === chosen),
-      "onmousedown": (event) => {
+      onmousedown: (event) => {
         event.preventDefault();
         choose(result);
       },
@@ -41,24 +41,24 @@ class SearchBox {
   constructor(open) {
     this.open = open;
     this.input = h("input", {
-      "type": "search",
-      "id": "q",
-      "autocomplete": "off",
-      "spellcheck": "false",
-      "role": "combobox",
+      type: "search",
+      id: "q",
+      autocomplete: "off",
+      spellcheck: "false",
+      role: "combobox",
       "aria-expanded": "false",
       "aria-controls": "found",
       "aria-autocomplete": "list",
-      "oninput": () => {
+      oninput: () => {
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.ask(), 160);
       },
-      "onfocus": () => this.show(),
-      "onblur": () => this.fold(),
-      "onkeydown": (event) => this.key(event),
+      onfocus: () => this.show(),
+      onblur: () => this.fold(),
+      onkeydown: (event) => this.key(event),
     });
     this.list = h("ul", { id: "found", role: "listbox", class: "card found", hidden: true });
-    const hint = h("span", { "class": "key", "aria-hidden": "true" }, "/");
+    const hint = h("span", { class: "key", "aria-hidden": "true" }, "/");
     draw(byId("search"), icon("search"), this.input, hint, this.list);
     this.label();
     this.fold();

@@ -16,7 +16,7 @@ function grip(settled) {
   let start = null;
   const node = h(
     "button",
-    { "type": "button", "class": "grip only-narrow", "data-key": "grip", "aria-label": t("sheet.drag") },
+    { type: "button", class: "grip only-narrow", "data-key": "grip", "aria-label": t("sheet.drag") },
     h("i"),
   );
   const step = (by) => {
@@ -74,22 +74,22 @@ export function createSheet(settled) {
         h(
           "button",
           {
-            "type": "button",
-            "class": "card round",
+            type: "button",
+            class: "card round",
             "aria-label": t("filter"),
             "data-key": "filter",
-            "onclick": () => drawer(true),
+            onclick: () => drawer(true),
           },
           icon("filter"),
         ),
         h(
           "button",
           {
-            "type": "button",
-            "class": "card round",
+            type: "button",
+            class: "card round",
             "aria-label": t("layers.button"),
             "data-key": "layers",
-            "onclick": () => {
+            onclick: () => {
               drawer(true);
               byId("legend").scrollIntoView();
             },

@@ -5,7 +5,7 @@ import { clock, t } from "./i18n.js";
 export const bones = (n = 6) =>
   h(
     "div",
-    { "class": "bones", "aria-hidden": "true" },
+    { class: "bones", "aria-hidden": "true" },
     Array.from({ length: n }, () => h("i")),
   );
 
@@ -26,7 +26,7 @@ export function failed(what, error, retry) {
         t("state.code", { code: [error.code, error.number].filter(Boolean).join(" ") }),
       ),
     ),
-    h("button", { "type": "button", "onclick": retry, "data-key": `retry-${what}` }, t("state.retry")),
+    h("button", { type: "button", onclick: retry, "data-key": `retry-${what}` }, t("state.retry")),
   );
 }
 
@@ -37,7 +37,7 @@ export function stale(what, at, retry) {
     { class: "banner warn", role: "status" },
     icon("hazard"),
     h("div", { class: "grow" }, t("state.stale", { what: t(what), time: clock(at) })),
-    h("button", { "type": "button", "onclick": retry, "data-key": `retry-${what}` }, t("state.retry")),
+    h("button", { type: "button", onclick: retry, "data-key": `retry-${what}` }, t("state.retry")),
   );
 }
 
@@ -49,11 +49,7 @@ export function empty(symbol, title, note, action) {
     h("h3", {}, title),
     note ? h("p", {}, note) : null,
     action
-      ? h(
-          "button",
-          { "type": "button", "class": "button", "onclick": action.act, "data-key": "empty-action" },
-          action.label,
-        )
+      ? h("button", { type: "button", class: "button", onclick: action.act, "data-key": "empty-action" }, action.label)
       : null,
   );
 }
@@ -88,7 +84,7 @@ export function toast(symbol, text, { lasting = false, action = null } = {}) {
         )
       : null,
     lasting
-      ? h("button", { "type": "button", "aria-label": t("close"), "onclick": () => node.remove() }, icon("close"))
+      ? h("button", { type: "button", "aria-label": t("close"), onclick: () => node.remove() }, icon("close"))
       : null,
   );
   const shelf = byId("toasts");

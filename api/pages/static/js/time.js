@@ -63,16 +63,16 @@ function brush(year, state, width, move) {
   };
   const edge = (side) =>
     h("span", {
-      "class": `edge ${side}`,
-      "role": "slider",
-      "tabindex": "0",
+      class: `edge ${side}`,
+      role: "slider",
+      tabindex: "0",
       "aria-label": t(side === "start" ? "time.from" : "time.to"),
       "data-key": `edge-${side}`,
       "aria-valuemin": 0,
       "aria-valuemax": total,
       "aria-valuenow": between(year.from, side === "start" ? state.from : addDays(state.to, -1)),
       "aria-valuetext": side === "start" ? state.from : addDays(state.to, -1),
-      "onkeydown": (event) => {
+      onkeydown: (event) => {
         const by = { ArrowLeft: -1, ArrowRight: 1, PageDown: -7, PageUp: 7 }[event.key];
         if (!by) return;
         event.preventDefault();
@@ -160,11 +160,11 @@ function head(state, total, facts, act) {
       : h(
           "button",
           {
-            "type": "button",
-            "class": "round play",
+            type: "button",
+            class: "round play",
             "aria-label": t(facts.playing ? "time.pause" : "time.play"),
             "data-key": "play",
-            "onclick": act.play,
+            onclick: act.play,
           },
           icon(facts.playing ? "pause" : "play"),
         ),
@@ -176,15 +176,15 @@ function head(state, total, facts, act) {
     ),
     h(
       "div",
-      { "class": "segments presets", "role": "group", "aria-label": t("time.presets") },
+      { class: "segments presets", role: "group", "aria-label": t("time.presets") },
       PRESETS.map((name) =>
         h(
           "button",
           {
-            "type": "button",
+            type: "button",
             "aria-pressed": String(state.preset === name),
             "data-key": `preset-${name}`,
-            "onclick": () => act.set(preset(name, facts.today)),
+            onclick: () => act.set(preset(name, facts.today)),
           },
           t(`time.${name}`),
         ),
@@ -217,9 +217,9 @@ export function drawTime(state, resource, facts, act) {
       "svg",
       {
         width,
-        "height": HIGH + AXIS,
-        "viewBox": `0 0 ${width} ${HIGH + AXIS}`,
-        "role": "img",
+        height: HIGH + AXIS,
+        viewBox: `0 0 ${width} ${HIGH + AXIS}`,
+        role: "img",
         "aria-label": t("time.title"),
       },
       s("path", { d: bars(days, width, top, (day) => !inside(day)), class: "outside" }),
@@ -230,7 +230,7 @@ export function drawTime(state, resource, facts, act) {
     ),
     h(
       "p",
-      { "class": "key-note note", "aria-hidden": "true" },
+      { class: "key-note note", "aria-hidden": "true" },
       t("time.per_day"),
       h("span", { class: "dashes" }),
       t("time.before"),

@@ -7,15 +7,15 @@ import { place } from "./places.js";
 function segments(label, options, chosen, choose, name) {
   return h(
     "div",
-    { "class": "segments", "role": "group", "aria-label": label },
+    { class: "segments", role: "group", "aria-label": label },
     options.map(([value, text]) =>
       h(
         "button",
         {
-          "type": "button",
+          type: "button",
           "aria-pressed": String(value === chosen),
           "data-key": `${name}-${value}`,
-          "onclick": () => choose(value),
+          onclick: () => choose(value),
         },
         text,
       ),
@@ -33,16 +33,16 @@ function categories(state, counts, set) {
     set({ category: state.category.length === 1 && state.category[0] === name ? CATEGORIES : [name] });
   return h(
     "div",
-    { "class": "categories", "role": "group", "aria-label": t("topic.category") },
+    { class: "categories", role: "group", "aria-label": t("topic.category") },
     CATEGORIES.map((name) =>
       h(
         "button",
         {
-          "type": "button",
+          type: "button",
           "aria-pressed": String(state.category.includes(name)),
           "data-key": `category-${name}`,
-          "onclick": () => toggle(name),
-          "ondblclick": () => only(name),
+          onclick: () => toggle(name),
+          ondblclick: () => only(name),
         },
         categoryIcon(name),
         h("span", { class: "grow" }, t(`category.${name}`)),
@@ -79,22 +79,22 @@ function crumbs(state, home, set) {
     .map((code) => ({ code, name: place(code)?.name ?? (code === home.code ? home.name : code) }));
   return h(
     "nav",
-    { "class": "crumbs", "aria-label": t("topic.title") },
+    { class: "crumbs", "aria-label": t("topic.title") },
     steps.map(({ code, name }, i) => [
-      i ? h("span", { "class": "dim", "aria-hidden": "true" }, "›") : null,
+      i ? h("span", { class: "dim", "aria-hidden": "true" }, "›") : null,
       i === steps.length - 1
         ? h(
             "span",
-            { "class": "mid", "aria-current": "location" },
+            { class: "mid", "aria-current": "location" },
             steps.length === 1 ? `${name} · ${t("everywhere")}` : name,
           )
         : h(
             "button",
             {
-              "type": "button",
-              "class": "link",
+              type: "button",
+              class: "link",
               "data-key": `crumb-${code}`,
-              "onclick": () => set({ area: code === home.code ? null : code, grid: null }),
+              onclick: () => set({ area: code === home.code ? null : code, grid: null }),
             },
             name,
           ),
@@ -114,7 +114,7 @@ export const measureChoice = (state, measure) => ({
 });
 
 function head(state, facts, set) {
-  const close = { "type": "button", "class": "round only-narrow", "aria-label": t("close"), "data-key": "topic-close" };
+  const close = { type: "button", class: "round only-narrow", "aria-label": t("close"), "data-key": "topic-close" };
   const button = h("button", { ...close, onclick: facts.close }, icon("close"));
   return h("header", { class: "head" }, h("h2", {}, t("topic.title")), crumbs(state, facts.home, set), button);
 }
