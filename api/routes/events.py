@@ -43,7 +43,7 @@ def _near(text: str | None) -> tuple[float, float] | None:
     return lon, lat
 
 
-def _filter(asked: EventQuery, service: Service) -> EventFilter:
+def event_filter(asked: EventQuery, service: Service) -> EventFilter:
     """The filters of a query, checked; several values are comma-separated."""
     return EventFilter(
         bbox=bbox(asked.bbox),
@@ -76,7 +76,7 @@ def events(  # what FastAPI injects
 ) -> Response:
     """Events in my areas as GeoJSON, newest first; `next` is the path of the next page."""
     principal.require("events")
-    wanted = _filter(asked, service)
+    wanted = event_filter(asked, service)
     if asked.sort == "near" and wanted.near is None:
         raise InvalidInput("sort=near needs near=lon,lat", code="bad_sort")
     after = None
@@ -105,7 +105,7 @@ def events(  # what FastAPI injects
 def counts(asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader) -> Response:
     """Number of events by status, for the same filters."""
     principal.require("events")
-    wanted = _filter(asked, service)
+    wanted = event_filter(asked, service)
     by_status = event_queries.counts(session, service.memory.snapshot, principal, wanted)
     return shapes.json_response({"counts": by_status, "total": sum(by_status.values())})
 
