@@ -33,8 +33,10 @@ class Period:
     @classmethod
     def of(cls, since: dt.datetime | None, until: dt.datetime | None, now: dt.datetime) -> "Period":
         """What was asked for; what was left open becomes the last twelve months."""
-        end = until or (now if since is None or since < now else since + dt.timedelta(days=1))
-        return cls(since or a_year_before(end), end)
+        if until is None:
+            later = since is not None and since.tzinfo is not None and since >= now
+            until = since + dt.timedelta(days=1) if later and since else now
+        return cls(since or a_year_before(until), until)
 
     def year_before(self) -> "Period":
         """The same days a year before."""

@@ -149,7 +149,7 @@ def by_owner(
         f"SELECT {owner}, count(*) FROM event"
         f" WHERE {where} AND {owner} = ANY(ARRAY({dedicated})) GROUP BY {owner}"
     )
-    return dict(session.execute(sa.text(statement), binds).tuples().all())
+    return {row[0]: row[1] for row in session.execute(sa.text(statement), binds)}
 
 
 def by_path(
@@ -167,7 +167,7 @@ def by_path(
         session.execute(sa.text("SELECT code FROM area_code WHERE kind = :kind"), {"kind": kind}).scalars()
     )
     counts: dict[str, int] = defaultdict(int)
-    for paths, number in session.execute(sa.text(statement), binds).tuples():
+    for paths, number in session.execute(sa.text(statement), binds):
         for path in paths.strip("{}").split(","):
             code = path.rpartition(".")[2]
             if code in known:
