@@ -9,10 +9,11 @@ BIN := .venv/bin
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-setup: ## install what is missing: PostGIS, .venv, dependencies
+setup: ## install what is missing: PostGIS, .venv, the locked dependencies, development tools
 	@.ci/setup
 
-demo: setup ## serve the demonstration city (PORT=8000)
+demo: ## set up what the service needs, and serve the demonstration city (PORT=8000)
+	@.ci/setup --service
 	@exec $(BIN)/gridmap up --demo --port $(PORT)
 
 test: ## run all tests (TESTS=tests/gridmap for some of them)

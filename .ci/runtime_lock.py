@@ -1,11 +1,15 @@
 """Prints the part of requirements.lock that the service itself needs, without the development tools.
 
+    runtime_lock.py             what the service imports
+    runtime_lock.py hatchling   what the named packages need, instead
+
 The lock says of each package who asked for it (`# via`); from the project's own dependencies the rest
 follows. Extras are not told apart there, so at worst the part is a little too large, never too small.
 """
 # ruff: noqa: INP001  a script beside scripts, never imported
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,7 +20,8 @@ def main() -> None:
     """Reads both files of the project and prints."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     blocks = read((ROOT / "requirements.lock").read_text(encoding="utf-8"))
-    wanted = {canonical(re.split(r"[\s\[<>=!~;]", line, maxsplit=1)[0]) for line in project["dependencies"]}
+    asked = sys.argv[1:] or project["dependencies"]
+    wanted = {canonical(re.split(r"[\s\[<>=!~;]", line, maxsplit=1)[0]) for line in asked}
     unknown = wanted - blocks.keys()
     if unknown:
         raise SystemExit(f"requirements.lock lacks {sorted(unknown)}: make lock")
