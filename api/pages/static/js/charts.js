@@ -1,6 +1,6 @@
 // Small drawings of numbers.
 import { h, s } from "./dom.js";
-import { number, t } from "./i18n.js";
+import { number, short, t } from "./i18n.js";
 
 /** A line of a few weeks with its last point; null where there are fewer than two. */
 export function sparkline(values, { width = 62, height = 20, fill = true, colour = "var(--ink-3)" } = {}) {
@@ -49,14 +49,14 @@ export function ceiling(value) {
 export function months(rows, inside) {
   const width = 312;
   const height = 84;
-  const left = 20;
   const top = ceiling(Math.max(2, ...rows.flatMap((one) => [one.count ?? 0, one.before ?? 0])));
+  const left = 8 + 6.5 * short(top).length;
   const floor = height - 18;
   const y = (value) => floor - (value / top) * (floor - 6);
   const step = (width - left) / rows.length;
   const axis = [0, top / 2, top].map((value) => [
     s("line", { x1: left, x2: width, y1: y(value), y2: y(value), class: "axis" }),
-    s("text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, number(value)),
+    s("text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, short(value)),
   ]);
   const bars = rows.map((one, i) => {
     const x = left + i * step;

@@ -159,7 +159,7 @@ function duty(worker) {
 function workers(list) {
   if (!list) return null;
   const rows = list
-    .slice(0, 6)
+    .slice(0, 5)
     .map((worker) =>
       h(
         "li",

@@ -14,6 +14,7 @@ function build() {
   formats = {
     whole: new Intl.NumberFormat(locale, { maximumFractionDigits: 0 }),
     one: new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+    compact: new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }),
     short: new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 }),
     time: format({ hour: "2-digit", minute: "2-digit" }),
     weekday: format({ weekday: "long" }),
@@ -62,6 +63,8 @@ export function t(key, values) {
 
 export const has = (key) => key in DICTIONARIES[language];
 export const number = (value) => (value == null ? "–" : formats.whole.format(value));
+/** As `number`, but short from ten thousand on: 4.6万, 46.2K. */
+export const short = (value) => (value == null ? "–" : value < 10000 ? number(value) : formats.compact.format(value));
 export const oneDigit = (value) => (value == null ? "–" : formats.one.format(value));
 export const brief = (value) => (value == null ? "–" : formats.short.format(value));
 export const percent = (value) => (value == null ? "–" : formats.one.format(value * 100));

@@ -65,6 +65,8 @@ function fills(names) {
   return layers;
 }
 
+const BUTT = { "line-cap": "butt" };
+
 function streets(c) {
   const line = (id, filter, paint, layout = {}) => ({
     id,
@@ -79,8 +81,8 @@ function streets(c) {
   const wide = ["in", ["get", "class"], ["literal", ["motorway", "main"]]];
   const small = ["in", ["get", "class"], ["literal", ["street", "lane", "path"]]];
   return [
-    line("river-edge", river, { "line-color": c["river-edge"], "line-width": ramp(10, 3, 13, 12, 16, 46) }),
-    line("river", river, { "line-color": c.river, "line-width": ramp(10, 2, 13, 10, 16, 42) }),
+    line("river-edge", river, { "line-color": c["river-edge"], "line-width": ramp(10, 3, 13, 12, 16, 46) }, BUTT),
+    line("river", river, { "line-color": c.river, "line-width": ramp(10, 2, 13, 10, 16, 42) }, BUTT),
     {
       ...line("street-small", small, {
         "line-color": c["road-edge"],
@@ -190,6 +192,13 @@ function chosen(c) {
   ];
 }
 
+/** The smaller a street, the nearer one must be to read its name. */
+const STREET_NAMES = [
+  [["motorway", "main"], 13.5],
+  [["street"], 15.2],
+  [["lane", "path"], 16.4],
+];
+
 function streetNames(c) {
   return [
     {
@@ -209,16 +218,23 @@ function streetNames(c) {
       },
       paint: { "text-color": c["ink-2"], "text-halo-color": c.river, "text-halo-width": 1.4 },
     },
-    {
-      id: "street-name",
+    ...STREET_NAMES.map(([classes, minzoom]) => ({
+      id: `street-name-${classes[0]}`,
       type: "symbol",
       source: "streets",
       "source-layer": "streets",
-      minzoom: 14.5,
-      filter: ["!=", ["get", "class"], "river"],
-      layout: { "symbol-placement": "line", "text-field": ["get", "name"], "text-font": REGULAR, "text-size": 11 },
+      minzoom,
+      filter: ["in", ["get", "class"], ["literal", classes]],
+      layout: {
+        "symbol-placement": "line",
+        "text-field": ["get", "name"],
+        "text-font": REGULAR,
+        "text-size": 11,
+        "symbol-spacing": 500,
+        "text-padding": 8,
+      },
       paint: { "text-color": c["ink-2"], "text-halo-color": c.surface, "text-halo-width": 1.2 },
-    },
+    })),
   ];
 }
 
@@ -311,8 +327,10 @@ export function buildStyle(c, { basemap, wall }) {
   };
 }
 
+const NAMES_OF_STREETS = ["river-name", ...STREET_NAMES.map(([classes]) => `street-name-${classes[0]}`)];
+
 export const LAYER_GROUPS = {
-  streets: ["river-edge", "river", "street-small", "street-wide", "railway", "street-name", "river-name"],
+  streets: ["river-edge", "river", "street-small", "street-wide", "railway", ...NAMES_OF_STREETS],
   buildings: ["building", "building-label"],
-  labels: ["village-name", "town-name", "river-name", "street-name"],
+  labels: ["village-name", "town-name", ...NAMES_OF_STREETS],
 };

@@ -1,6 +1,6 @@
 // 专题: what is counted, how, in which unit and by which boundaries.
 import { byId, categoryIcon, draw, h, icon } from "./dom.js";
-import { localDay, number, t } from "./i18n.js";
+import { localDay, number, short, t } from "./i18n.js";
 import { CATEGORIES, UNITS } from "./state.js";
 import { place } from "./places.js";
 
@@ -46,7 +46,7 @@ function categories(state, counts, set) {
         },
         categoryIcon(name),
         h("span", { class: "grow" }, t(`category.${name}`)),
-        h("span", { class: "mid" }, counts ? number(counts[name] ?? 0) : ""),
+        h("span", { class: "mid" }, counts ? short(counts[name] ?? 0) : ""),
       ),
     ),
   );
