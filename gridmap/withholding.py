@@ -112,6 +112,8 @@ def held(scope: Scope, paths: NDArray[np.object_]) -> Bools:
 
 def small(counts: Ints, exact: Bools, withhold_below: int) -> Bools:
     """Which counts are withheld for being small, subtraction aside."""
+    if withhold_below <= 1:  # from 1 to k - 1 there is no number; zero alone hides nothing
+        return np.zeros(len(counts), dtype=bool)
     return ~exact & (counts < withhold_below)
 
 
@@ -129,7 +131,7 @@ def withheld(tree: Tree, counts: Ints, audience: Audience) -> Bools:
     below = audience.withhold_below
     exact = audience.sees_exact(tree)
     hidden = small(counts, exact, below)
-    if below <= 1 or not hidden.any():
+    if not hidden.any():
         return hidden
     parent = tree.parent
     # Children of these kinds tile their parent; overlays and dedicated grids lie across and add up to nothing.

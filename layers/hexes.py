@@ -3,6 +3,9 @@
 A cell is a 64-bit number: mode, resolution in bits 52 to 55, base cell, then fifteen digits of three bits, those
 below its resolution all ones. Its parent has a smaller resolution and more ones, so that the database can
 group by parent without H3. Events carry their cell at resolution 12 as a signed bigint (the top bit is never set).
+
+H3's hexagons nest by number, not exactly on the ground: an event within a few metres of an edge may count for the
+hexagon beside the one that is drawn around it.
 """
 
 import numpy as np
