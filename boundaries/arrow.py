@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import shapely
 from numpy.typing import NDArray
 
 from boundaries.findings import Finding, shorten
@@ -49,6 +50,13 @@ def plain_columns(
             for name, column in values.items()
         }
     return keep, values, problems
+
+
+@np.errstate(invalid="ignore")  # NaN coordinates are refused with their row
+def shapes(column: pa.Array) -> NDArray[np.object_]:
+    """Geometries of a column of WKB; None where there is none, or one that cannot be read."""
+    wkb = np.array(column.to_pylist(), dtype=object)
+    return np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
 
 
 def _values(column: pa.Array, encoding: str) -> tuple[list[Any], list[int]]:

@@ -7,6 +7,7 @@ E4 to E9.
 """
 
 import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from gridmap.errors import InvalidInput
 
 BLOCK = 1 << 20
 ENOUGH_PAIRS = 20_000  # a sample that decides; pairs are looked at one by one
-BEYOND_ASCII = bytes(range(0x80, 0x100))
+_WIDE = re.compile("[\u0800-\U0010ffff]")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -31,7 +32,8 @@ class Evidence:
     """What a sample of bytes beyond ASCII looks like.
 
     Attributes:
-        characters: complete UTF-8 characters beyond ASCII.
+        characters: complete UTF-8 characters of three bytes and more, as Chinese ones are; those of two are
+            no evidence, since pairs such as D2 BB (一 in GBK) make them by chance.
         errors: places that are no UTF-8.
         pairs: pairs of bytes as GB18030 would read them.
         common: pairs that are common Chinese characters or punctuation.
@@ -55,7 +57,8 @@ class Evidence:
         """UTF-8, GB18030, or neither as a whole."""
         if not self.errors:
             return "utf-8"
-        if self.errors > self.characters and self.common >= 0.6 * self.pairs > 0:
+        # Of the leading bytes B0 to D7 nearly half cannot begin a UTF-8 character: in real GBK errors abound.
+        if self.errors > max(self.characters, self.pairs // 8) and self.common >= 0.6 * self.pairs:
             return "gb18030"
         return "broken"
 
@@ -69,12 +72,8 @@ def weigh(data: bytes) -> Evidence:
     except UnicodeDecodeError:
         text = data.decode("utf-8", "replace")
         errors = text.count("\ufffd")
-        return Evidence(len(text) - _ascii(data) - errors, errors, *_pairs(data))
-    return Evidence(len(text) - _ascii(data))
-
-
-def _ascii(data: bytes) -> int:
-    return len(data.translate(None, BEYOND_ASCII))
+        return Evidence(len(_WIDE.findall(text)) - errors, errors, *_pairs(data))
+    return Evidence(len(_WIDE.findall(text)))
 
 
 def _pairs(data: bytes) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
-from boundaries.arrow import plain_columns
+from boundaries.arrow import plain_columns, shapes
 from boundaries.read import Chunk, bad_file
 
 # GeoParquet's native encodings, with shapely's names for the same.
@@ -62,8 +62,7 @@ class ParquetSource:
 
     def _shapes(self, column: pa.Array) -> NDArray[np.object_]:
         if self._encoding == "wkb":
-            wkb = np.array(column.to_pylist(), dtype=object)
-            return np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
+            return shapes(column)
         return _from_native(column, self._encoding)
 
 
@@ -85,7 +84,7 @@ def _geo(metadata: dict[bytes, bytes], path: Path) -> tuple[str | None, str, str
 
 
 def _from_native(column: pa.Array, encoding: str) -> NDArray[np.object_]:
-    shapes = np.full(len(column), None, dtype=object)
+    found = np.full(len(column), None, dtype=object)
     valid = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     part = column.take(pa.array(valid))
     offsets: list[NDArray[np.int64]] = []
@@ -96,7 +95,7 @@ def _from_native(column: pa.Array, encoding: str) -> NDArray[np.object_]:
     points = np.column_stack([x, y]).astype(np.float64)
     ragged = tuple(offsets) or None
     if encoding == "point":
-        shapes[valid] = shapely.points(points, handle_nan="allow")  # an empty one is NaN; refused later
+        found[valid] = shapely.points(points, handle_nan="allow")  # an empty one is NaN; refused later
     else:
-        shapes[valid] = shapely.from_ragged_array(NATIVE[encoding], points, ragged)
-    return shapes
+        found[valid] = shapely.from_ragged_array(NATIVE[encoding], points, ragged)
+    return found

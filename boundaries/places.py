@@ -132,6 +132,7 @@ class Places:
     y: Floats
 
 
+@np.errstate(invalid="ignore")  # NaN in a file is refused with its row; numpy need not warn besides
 def place(rows: Rows, system: System, shape: Shape, *, required: bool = True) -> Places:
     """Geometry of a chunk in EPSG:4326; rows whose geometry is missing, broken or impossible are refused.
 

@@ -41,11 +41,11 @@ def make_valid(polygons: NDArray[np.object_]) -> Repaired:
         polygons: Polygons or MultiPolygons in EPSG:4326.
     """
     before = crs.area_m2(polygons)
-    valid = np.asarray(shapely.make_valid(polygons, method="structure", keep_collapsed=True), dtype=object)
+    valid = np.asarray(shapely.make_valid(polygons, method="structure", keep_collapsed=False), dtype=object)
     kept = np.array([_polygonal(each) for each in valid], dtype=object)
-    widened = shapely.is_missing(kept) & ~shapely.is_empty(valid) & ~shapely.is_missing(valid)
+    widened = shapely.is_missing(kept) & ~shapely.is_missing(polygons) & ~shapely.is_empty(polygons)
     for at in np.flatnonzero(widened).tolist():
-        kept[at] = _band(valid[at])
+        kept[at] = _band(shapely.make_valid(polygons[at], method="structure", keep_collapsed=True))
     after = crs.area_m2(kept)
     return Repaired(kept, np.abs(after - before), widened)
 
@@ -62,7 +62,9 @@ def _polygonal(shape: shapely.Geometry) -> shapely.Geometry | None:
     parts = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0)]
     if not len(parts):
         return None
-    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+    # Parts that share an edge are valid each and no valid whole.
+    whole = parts[0] if len(parts) == 1 else shapely.union_all(parts)
+    return whole if whole.is_valid else None
 
 
 def _band(shape: shapely.Geometry) -> shapely.Geometry:

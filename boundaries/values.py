@@ -181,7 +181,8 @@ def _all_whole(raw: list[Any] | None, least: int) -> NDArray[np.int64] | None:
         numbers = np.array(raw, dtype=np.float64)
     except (TypeError, ValueError):
         return None
-    good = numbers.ndim == 1 and bool(((numbers >= least) & (numbers <= LARGEST) & (numbers % 1 == 0)).all())
+    bounded = numbers.ndim == 1 and bool(((numbers >= least) & (numbers <= LARGEST)).all())
+    good = bounded and bool((numbers % 1 == 0).all())
     return numbers.astype(np.int64) if good else None
 
 

@@ -15,11 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyogrio
 import pyogrio.errors
-import shapely
-from numpy.typing import NDArray
 
 from boundaries import encodings
-from boundaries.arrow import plain_columns
+from boundaries.arrow import plain_columns, shapes
 from boundaries.read import Chunk, bad_file, locate_in_archive
 from gridmap.errors import InvalidInput
 
@@ -71,7 +69,7 @@ class VectorSource:
             arrays = _arrays(batch)
             values = {name: arrays[place] for place, name in wanted}
             keep, plain, problems = plain_columns(rows, values, self.path.name, self._encoding)
-            geometry = _shapes(arrays[-1]) if self.has_geometry else None
+            geometry = shapes(arrays[-1]) if self.has_geometry else None
             yield Chunk(
                 rows[keep],
                 plain,
@@ -153,11 +151,6 @@ def _arrays(batch: pa.RecordBatch) -> list[pa.Array]:
     """The columns by position: a Shapefile's names are bytes, on which pyarrow's own access stumbles."""
     arrays: list[pa.Array] = batch.to_struct_array().flatten()
     return arrays
-
-
-def _shapes(column: pa.Array) -> NDArray[np.object_]:
-    wkb = np.array(column.to_pylist(), dtype=object)
-    return np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
 
 
 def _own_encoding(path: Path) -> str | None:
