@@ -17,6 +17,7 @@ from gridmap.errors import InvalidInput
 # From the centre line to the nearest house, metres; a wall sways, a bent line bows.
 SETBACK_M = {RIVER: 42.0, MAIN: 19.0, STREET: 12.0, LANE: 7.5, PATH: 6.0, WALL: 7.0}
 RIM_SETBACK_M = 14.0
+CLEAR_M = 13.0  # from a public building to the next: bending brings long houses up to 10 m closer
 
 
 @dataclass(frozen=True)
@@ -229,8 +230,8 @@ class Builder:
             return spots
         houses, _, other, *_ = self._rows[-1]
         apart = np.abs(spots[:, None, :] - houses[None, :, :])
-        clear_x = (style.width_m + other.width_m) / 2 + 6
-        clear_y = (style.depth_m + other.depth_m) / 2 + 6
+        clear_x = (style.width_m + other.width_m) / 2 + CLEAR_M
+        clear_y = (style.depth_m + other.depth_m) / 2 + CLEAR_M
         crowded = (apart[:, :, 0] < clear_x) & (apart[:, :, 1] < clear_y)
         free: Floats = spots[~crowded.any(axis=1)]
         return free
