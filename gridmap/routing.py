@@ -12,7 +12,7 @@ of intake applies the load.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -122,6 +122,9 @@ class Roster:
     offices: Mapping[int, Office] = field(default_factory=dict)
     people_of: Mapping[str, tuple[Person, ...]] = field(default_factory=dict)
     offices_of: Mapping[str, tuple[Office, ...]] = field(default_factory=dict)
+    _minute: list[tuple[int, dict[int, bool]]] = field(
+        default_factory=lambda: [(-1, {})], repr=False, compare=False
+    )
 
     def candidates(self, category: str, chain: Sequence[str], at: dt.datetime) -> Candidates:
         """Whom an event at a place may go to.
@@ -131,17 +134,34 @@ class Roster:
             chain: codes of the areas that hold it, the finest first (overlays too).
             at: the moment of assignment, with a zone.
         """
-        local = at.astimezone(self.time_zone)
+        on_duty = self._duty_at(at)
         fit = ROLE_FIT[category]
         found: list[Candidate] = []
         seen: set[int] = set()
         for level, code in enumerate(chain):
             for person in self.people_of.get(code, ()):
-                if person.role in fit and person.id not in seen and person.on_duty(local):
+                if person.role in fit and person.id not in seen and on_duty(person):
                     seen.add(person.id)
                     found.append(Candidate(person, level, fit.index(person.role)))
         unit = self._unit(category, chain)
         return Candidates(tuple(found), unit, unit_first=category == "police_case" and unit is not None)
+
+    def _duty_at(self, at: dt.datetime) -> Callable[[Person], bool]:
+        """Who is on duty at a moment; shifts begin and end with whole minutes, so a minute's answers are kept."""
+        minute = int(at.timestamp()) // 60
+        kept = self._minute[0]
+        if kept[0] != minute:
+            kept = self._minute[0] = (minute, {})
+        known = kept[1]
+        local = at.astimezone(self.time_zone)
+
+        def on_duty(person: Person) -> bool:
+            answer = known.get(person.id)
+            if answer is None:
+                answer = known[person.id] = person.on_duty(local)
+            return answer
+
+        return on_duty
 
     def _unit(self, category: str, chain: Iterable[str]) -> Office | None:
         fit = UNIT_FIT.get(category, ANY_UNIT)
