@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
+PASSWORD = "a long enough password"
 MAP = {"x": 330, "y": 170, "width": 720, "height": 580}
 
 
@@ -226,6 +227,23 @@ def test_offline_is_said_and_gets_over(visit):
     page.click('#legend [data-key="retry-what.heat"]')
     expect(page.locator("#offline")).to_be_hidden()
     expect(page.locator("#legend .banner")).to_have_count(0)
+
+
+def test_a_session_that_is_over_is_taken_up_in_place(visit):
+    visitor = visit()
+    visitor.allowed += ["401", "Failed to load resource"]
+    page = visitor.open("/")
+    page.context.clear_cookies(name="gridmap_session")
+    page.click('[data-key="preset-30"]')
+    dialog = page.locator("dialog.expired")
+    dialog.locator("input").fill("not this one")
+    dialog.locator("button[type=submit]").click()
+    expect(dialog.locator(".banner")).to_be_visible()
+    dialog.locator("input").fill(PASSWORD)
+    dialog.locator("button[type=submit]").click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator("#legend .banner")).to_have_count(0)
+    expect(page.locator('[data-key="preset-30"]')).to_have_attribute("aria-pressed", "true")
 
 
 def test_a_phone_has_no_sideways_overflow(visit, pixels):

@@ -7,6 +7,7 @@ import { t } from "./i18n.js";
 import * as keyboard from "./keys.js";
 import { place } from "./places.js";
 import { resetRanking } from "./ranking.js";
+import { askPassword } from "./session.js";
 import { drawer, height, setHeight } from "./sheet.js";
 import { failed } from "./states.js";
 import { shifted } from "./time.js";
@@ -162,20 +163,6 @@ function pills({ store, facts, today }) {
   };
 }
 
-function expired() {
-  if (document.querySelector("dialog.expired")) return;
-  const there = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
-  const dialog = h(
-    "dialog",
-    { class: "expired", "aria-label": t("state.expired") },
-    h("h2", {}, t("state.expired")),
-    h("p", { class: "mid" }, t("state.expired_note")),
-    h("div", { class: "row" }, h("a", { class: "button primary", href: there }, t("state.sign_in"))),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
-}
-
 function escape(store) {
   if (document.querySelector("dialog[open]")) return;
   const menu = document.querySelector("details.account[open]");
@@ -249,7 +236,7 @@ export function createActions(context) {
     ...chooser,
     ...panels(context, chooser),
     ...resting(context),
-    expired,
+    expired: (again) => askPassword(document.body.dataset.user, document.body.dataset.displayName, again),
     tools: { keys: keyboard.help, theme },
     open: open(context, chooser.select),
     pick: { select: (code) => chooser.select(code), descend: chooser.descend },

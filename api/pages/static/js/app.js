@@ -300,7 +300,7 @@ function session() {
     drawOffline(false);
     refreshAll();
   });
-  api.on("expired", act.expired);
+  api.on("expired", () => act.expired(refreshAll));
   setInterval(() => {
     if (!byId("offline").hidden) drawOffline(true, api.lastAnswer);
     drawTools(facts.live, act.tools);

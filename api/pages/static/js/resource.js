@@ -2,12 +2,14 @@
 
 /**
  * Wraps `load(signal)`. The listener gets {data, error, pending, slow, at}: the last good data stays while a newer
- * request runs or after it failed, and `at` says of when it is. `slow` turns true after 200 ms without data.
+ * request runs or after it failed, and `at` says of when it is. `slow` turns true after 200 ms without data,
+ * `late` after ten seconds.
  */
 export function resource(load, listener) {
-  let state = { data: null, error: null, pending: false, slow: false, at: null };
+  let state = { data: null, error: null, pending: false, slow: false, late: false, at: null };
   let running = null;
-  let timer = null;
+  let timers = [];
+  const stopTimers = () => timers.forEach(clearTimeout);
   const tell = (patch) => {
     state = { ...state, ...patch };
     listener(state);
@@ -15,21 +17,22 @@ export function resource(load, listener) {
 
   async function refresh({ fresh = false } = {}) {
     running?.abort();
-    clearTimeout(timer);
+    stopTimers();
     const mine = (running = new AbortController());
     state = { ...state, pending: true, ...(fresh ? { data: null, error: null, at: null } : {}) };
-    timer = setTimeout(() => {
-      if (running === mine && !state.data) tell({ slow: true });
-    }, 200);
+    const unless = (patch) => () => {
+      if (running === mine && !state.data) tell(patch);
+    };
+    timers = [setTimeout(unless({ slow: true }), 200), setTimeout(unless({ late: true }), 10000)];
     try {
       const data = await load(mine.signal);
       if (running !== mine) return;
-      clearTimeout(timer);
-      tell({ data, error: null, pending: false, slow: false, at: Date.now() });
+      stopTimers();
+      tell({ data, error: null, pending: false, slow: false, late: false, at: Date.now() });
     } catch (error) {
       if (running !== mine || error.name === "AbortError") return;
-      clearTimeout(timer);
-      tell({ error, pending: false, slow: false });
+      stopTimers();
+      tell({ error, pending: false, slow: false, late: false });
       if (!("status" in error)) throw error;
     }
   }
@@ -41,7 +44,7 @@ export function resource(load, listener) {
     stop: () => {
       running?.abort();
       running = null;
-      clearTimeout(timer);
+      stopTimers();
     },
   };
 }

@@ -58,7 +58,10 @@ export function empty(symbol, title, note, action) {
 export function around(state, what, retry, boneCount) {
   if (!state.data) {
     if (state.error) return { instead: failed(what, state.error, retry) };
-    return { instead: state.slow ? bones(boneCount) : h("div", { class: "blank" }) };
+    const waiting = state.late
+      ? h("p", { class: "note waiting", role: "status" }, t("state.waiting", { what: t(what) }))
+      : null;
+    return { instead: state.slow ? [waiting, bones(boneCount)] : h("div", { class: "blank" }) };
   }
   return { above: state.error ? stale(what, state.at, retry) : null };
 }
