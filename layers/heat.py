@@ -24,11 +24,12 @@ from gridmap.access import Scope
 from gridmap.errors import InvalidInput
 from gridmap.event_queries import visible_row
 from gridmap.periods import Period
+from gridmap.selection import Selection
 from gridmap.snapshot import KINDS, Snapshot
 from gridmap.withholding import Audience, Bools, held, withheld
 from layers import classes, hotspots
 from layers.answer import UNITS, Floats, Heat, Outlines
-from layers.counting import Rows, Selection
+from layers.counting import Rows
 from layers.hex_heat import Hexagons, hex_heat
 from layers.tally import Request, Tally, tally
 

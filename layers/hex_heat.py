@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from gridmap.access import Scope
+from gridmap.selection import Selection, sensitive
 from gridmap.snapshot import NESTING, Snapshot
 from gridmap.withholding import Audience, guarded, held
 from layers import classes, counting, hexes
 from layers.answer import Heat, Ints, Outlines
-from layers.counting import Selection
 from layers.kept import Kept
 
 MOST_LISTED = 20_000
@@ -47,7 +47,7 @@ def hex_heat(
     cells, count = counting.by_cell(session, snapshot, selection, wanted.res, wanted.within)
     region = audience.counts if wanted.within is None else counting.below(snapshot, wanted.within)
     if not _covers(audience.handled, region):
-        delicate = counting.sensitive(session, selection)
+        delicate = sensitive(session, selection)
         if delicate is not None:
             some, fewer = counting.by_cell(session, snapshot, delicate, wanted.res, wanted.within)
             count[np.searchsorted(cells, some)] -= fewer

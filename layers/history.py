@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from gridmap.selection import Selection
 from gridmap.snapshot import Snapshot
 from gridmap.withholding import Tree
-from layers.counting import Selection
 
 
 @dataclass(frozen=True)

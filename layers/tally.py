@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from gridmap.selection import Selection, beyond, sensitive
 from gridmap.snapshot import NESTING, OVERLAYS, Snapshot
 from gridmap.withholding import Audience, Tree, held
 from layers import counting, history
-from layers.counting import Ints, Rows, Selection
+from layers.counting import Ints, Rows
 from layers.history import Retired
 from layers.kept import Kept
 
@@ -112,7 +113,7 @@ class _Counter:
         """Those of sensitive sub-categories, where somebody may not know them."""
         if self.request.kind in SEEN_WHOLE or self.audience.handled.paths is None:
             return None
-        part = counting.sensitive(self.session, selection)
+        part = sensitive(self.session, selection)
         return self(part) if part else None
 
     def _leaves(self, selection: Selection) -> Rows | None:
@@ -122,7 +123,7 @@ class _Counter:
         # What is withheld in a part depends on the whole: only who sees everything exactly may look at a part.
         if within is not None and snapshot.kind[within] in NESTING and self._exact(tree):
             return np.flatnonzero(held(counting.below(snapshot, within), snapshot.path))
-        if counting.beyond(selection.scope, snapshot) is not None:
+        if beyond(selection.scope, snapshot) is not None:
             return None
         return np.flatnonzero(held(selection.scope, snapshot.path))
 

@@ -1,0 +1,120 @@
+"""Which events are counted for somebody, as conditions in SQL.
+
+Who asks sees what happened in their areas. Where counts go by the finest area that holds an event, that condition
+is said of the finest area itself, `leaf_now = ANY(codes in scope)`: the paths of an event hold its finest area
+(gridmap.placement), so what this lets through `paths_now <@ scope` lets through as well, and an event that it
+holds back belongs to no area that the reader may see. It is answered from indexes alone: a town's year takes
+30 ms that way, 600 ms by paths.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gridmap.access import Scope
+from gridmap.errors import InvalidInput
+from gridmap.events import CATEGORIES
+from gridmap.periods import Period
+from gridmap.snapshot import NESTING, Snapshot
+from gridmap.withholding import held
+
+Clauses = tuple[str, dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which events are counted.
+
+    Attributes:
+        scope: where who asks may see counts.
+        categories: any of these; none means all.
+        subcategories: likewise.
+
+    Raises:
+        InvalidInput: `unknown_category`.
+    """
+
+    period: Period
+    scope: Scope
+    categories: tuple[str, ...] = ()
+    subcategories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for category in self.categories:
+            if category not in CATEGORIES:
+                raise InvalidInput(
+                    f"category={category[:40]!r}: {', '.join(CATEGORIES)}",
+                    code="unknown_category",
+                    findings=[{"field": "category", "value": category[:40], "message": "unknown"}],
+                )
+
+    def during(self, period: Period) -> "Selection":
+        """The same in another period."""
+        return replace(self, period=period)
+
+    def filters(self) -> Clauses:
+        """The condition without the scope, and its binds."""
+        clauses = ["occurred_at >= :since", "occurred_at < :until"]
+        binds: dict[str, object] = {"since": self.period.since, "until": self.period.until}
+        for column, values in (("category", self.categories), ("subcategory", self.subcategories)):
+            if values:
+                clauses.append(f"{column} = ANY(:{column})")
+                binds[column] = list(values)
+        return " AND ".join(clauses), binds
+
+    def where(self, snapshot: Snapshot) -> Clauses:
+        """The whole condition and its binds."""
+        filters, binds = self.filters()
+        if self.scope.paths is None:
+            return filters, binds
+        above = beyond(self.scope, snapshot)
+        if above is not None:
+            # Nearly all that lies in an area is in scope; said by the finest area the index alone answers.
+            return f"leaf_now IS NOT NULL AND leaf_now <> ALL(:beyond) AND {filters}", binds | {
+                "beyond": above
+            }
+        scope, more = self.scope.condition("paths_now")
+        return f"{scope} AND {filters}", binds | more
+
+
+def beyond(scope: Scope, snapshot: Snapshot) -> list[str] | None:
+    """Codes of the nesting areas outside a scope where these are no more than what the scope hangs from.
+
+    So for a county's scope in a database that holds the county, its city and its province; None elsewhere.
+    """
+    if scope.paths is None:
+        return []
+    outside = np.flatnonzero(~held(scope, snapshot.path))
+    if len(outside) > len(NESTING):
+        return None
+    if not all(any(path.startswith(f"{above}.") for path in scope.paths) for above in snapshot.path[outside]):
+        return None
+    codes: list[str] = snapshot.code[outside].tolist()
+    return codes
+
+
+def sensitive(session: Session, selection: Selection) -> Selection | None:
+    """The part of a selection whose sub-category is sensitive, or None where there can be none."""
+    rows = session.execute(
+        sa.text("SELECT code, category FROM subcategory WHERE sensitive ORDER BY code")
+    ).all()
+    chosen = tuple(
+        row.code
+        for row in rows
+        if (not selection.categories or row.category in selection.categories)
+        and (not selection.subcategories or row.code in selection.subcategories)
+    )
+    return replace(selection, subcategories=chosen) if chosen else None
+
+
+def by_finest_area(scope: Scope, snapshot: Snapshot) -> Clauses:
+    """The condition that an event's finest area lies in a scope; TRUE for everywhere."""
+    if scope.paths is None:
+        return "TRUE", {}
+    above = beyond(scope, snapshot)
+    if above is not None:
+        return "leaf_now IS NOT NULL AND leaf_now <> ALL(:beyond)", {"beyond": above}
+    leaves = snapshot.code[held(scope, snapshot.path)]
+    return "leaf_now = ANY(:leaves)", {"leaves": leaves.tolist()}
