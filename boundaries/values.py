@@ -19,7 +19,8 @@ PRIVATE: Final = frozenset({"title", "description", "address", "contact"})  # ne
 EXACT_DIGITS: Final = 15  # what a spreadsheet keeps of a number
 LARGEST: Final = 2_147_483_647
 
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{4}年\d{1,2}月\d{1,2}日")
+_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})[-/.]|年(\d{1,2})月)(\d{1,2})日?(.*)")
+_SHORT_HOUR = re.compile(r"^(\d):")
 _ZONE_COLON = re.compile(r"([+-]\d{2})(\d{2})$")
 
 
@@ -274,13 +275,14 @@ def read_moment(value: Any, zone: ZoneInfo | None, days: ZoneInfo) -> dt.datetim
 
 
 def _parse(text: str) -> dt.date:
-    if _DATE.fullmatch(text):
-        year, month, day = map(int, re.findall(r"\d+", text))
-        try:
-            return dt.date(year, month, day)
-        except ValueError as error:
-            raise Refused("bad_time", f"no such day: {error}") from error
+    match = _DATE.fullmatch(text)
     try:
-        return dt.datetime.fromisoformat(_ZONE_COLON.sub(r"\1:\2", text.replace("/", "-")))
+        if match is None:
+            return dt.datetime.fromisoformat(_ZONE_COLON.sub(r"\1:\2", text))
+        day = dt.date(int(match[1]), int(match[2] or match[3]), int(match[4]))
+        time = _SHORT_HOUR.sub(r"0\1:", match[5].lstrip(" T"))
+        if not time:
+            return day
+        return dt.datetime.fromisoformat(f"{day}T" + _ZONE_COLON.sub(r"\1:\2", time))
     except ValueError as error:
         raise Refused("bad_time", "no time; write 2024-05-01T08:30:00+08:00") from error

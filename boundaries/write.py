@@ -18,7 +18,7 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
-from gridmap.errors import GridmapError, InvalidInput
+from gridmap.errors import InvalidInput
 
 # Driver of GDAL by ending.
 DRIVERS: Final = {
@@ -150,7 +150,7 @@ def _write_gdal(path: Path, table: Table) -> int:
                 crs=_authority(table.crs),
                 layer_options=options,
             )
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
+    except (RuntimeError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
         if counted.error is not None:
             raise counted.error from error
         raise InvalidInput(f"{path.name}: {str(error).splitlines()[0]}", code="bad_file") from error
@@ -163,14 +163,14 @@ class _Counted:
     def __init__(self, chunks: Iterator[tuple[list[list[Any]], NDArray[np.object_]]]) -> None:
         self._chunks = chunks
         self.rows = 0
-        self.error: GridmapError | None = None
+        self.error: Exception | None = None
 
     def __iter__(self) -> Iterator[tuple[list[list[Any]], NDArray[np.object_]]]:
         try:
             for columns, geometry in self._chunks:
                 self.rows += len(geometry)
                 yield columns, geometry
-        except GridmapError as error:
+        except Exception as error:
             self.error = error
             raise
 
