@@ -33,19 +33,20 @@ def assign(
     people, posts = staff
     category, reported_at, nobody = happened
     owner, leaf, held, paths = place
-    micro, grid, village = _chain(layout, owner, leaf)
+    micro, grid, village = _chain(layout, leaf)
     _, weekday, minute = rhythm.local_clock(reported_at)
     police = category == "police_case"
     station = np.array([_station(text, posts.station_by_path) for text in paths])[held]
     worker = np.full(len(leaf), -1)
     level = np.zeros(len(leaf), dtype=np.int64)
-    # levels between the finest area of the chain and the village
-    above = np.select([micro >= 0, grid >= 0, owner >= 0], [2, 1, 1], 0)
+    # a dedicated grid is the finest level of its chain, and has no people of its own
+    finest = ((owner >= 0) & (layout.areas.kind[owner] == "dedicated")).astype(np.int64)
+    above = finest + np.select([micro >= 0, grid >= 0], [2, 1], 0)
     field = ~police
     officer = police & (station < 0)
     for post, step, fits in (
-        (_post(posts.full_time, micro), 0, field),
-        (_post(posts.part_time, micro), 0, field),
+        (_post(posts.full_time, micro), finest, field),
+        (_post(posts.part_time, micro), finest, field),
         (_post(posts.leader, grid), above - 1, field),
         (_post(posts.mediator, village), above, category == "dispute"),
         (_post(posts.liaison, village), above, field),
@@ -56,7 +57,7 @@ def assign(
     ):
         free = (worker < 0) & fits & on_duty(people, weekday, minute, post)
         worker[free] = post[free]
-        level[free] = np.broadcast_to(step, len(leaf))[free]
+        level[free] = step[free]
     unit = np.where(police, station, _post(posts.committee, village))
     unit[worker >= 0] = -1
     # what no area holds, a dispatcher gave to the county's centre by hand
@@ -75,7 +76,7 @@ def _post(workers: Ints, position: Ints) -> Ints:
     return np.where(position >= 0, workers[position], -1)
 
 
-def _chain(layout: Layout, owner: Ints, leaf: Ints) -> tuple[Ints, Ints, Ints]:
+def _chain(layout: Layout, leaf: Ints) -> tuple[Ints, Ints, Ints]:
     """Positions of the micro-grid, comprehensive grid and village whose people are asked, -1 for none."""
     count = len(layout.areas) + 1  # the last for leaf -1
     of_micro, of_grid, of_village = (np.full(count, -1) for _ in range(3))
@@ -85,6 +86,4 @@ def _chain(layout: Layout, owner: Ints, leaf: Ints) -> tuple[Ints, Ints, Ints]:
     of_village[layout.village_row] = np.arange(len(layout.village_row))
     of_village[layout.comprehensive_row] = layout.village_of_comprehensive
     of_village[layout.micro_row] = layout.village_of_micro
-    dedicated = (owner >= 0) & (layout.areas.kind[owner] == "dedicated")
-    # above a dedicated grid comes the village: its people go before those of the micro-grid beneath it
-    return np.where(dedicated, -1, of_micro[leaf]), np.where(dedicated, -1, of_grid[leaf]), of_village[leaf]
+    return of_micro[leaf], of_grid[leaf], of_village[leaf]

@@ -14,7 +14,7 @@ from gridmap.demo.mesh import Mesh
 from gridmap.demo.terrain import Density
 
 RIVER, MAIN, STREET, LANE, PATH, WALL = "river", "main", "street", "lane", "path", "wall"
-LEVELS = ("county", "town", "village", "comprehensive", "micro", "parcel")
+FLOOD_PLAIN_M = 46.0  # to each side of the middle of a river
 
 
 @dataclass
@@ -118,6 +118,7 @@ class _Surveyor:
     def __init__(self, division: Division, density: Density, rng: np.random.Generator) -> None:
         self.division = division
         self.density = density
+        self.rivers: list[tuple[Floats, float]] = []  # unit normal and distance from the origin
         self.rng = rng
 
     def lay(self, part: Part, face: int) -> None:
@@ -147,9 +148,12 @@ class _Surveyor:
         through = across * place
         if number == 0:
             self.division.river_y_m = float(through[1])
+        rank = self._rank(level, length, through)
+        if rank == RIVER:
+            self.rivers.append((across, place))
         # left of `along` is the side of smaller `across`
         along = (float(-across[1]), float(across[0]))
-        self.division.lines.append(Line(level, self._rank(level, length, through), length))
+        self.division.lines.append(Line(level, rank, length))
         return mesh.cut(face, (float(through[0]), float(through[1])), along, number)
 
     def _where(self, ring: Floats, frame: float, share: float, level: int) -> tuple[Floats, float, float]:
@@ -176,12 +180,23 @@ class _Surveyor:
         a, b = np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(n) + 0.5) / n)
         a, b = near + a.ravel() * (far - near), low + b.ravel() * (high - low)
         points = a[:, None] * normal + b[:, None] * along
-        weight = self.density.at(points[:, 0], points[:, 1]) * _inside(ring, points)
+        weight = self.density.at(points[:, 0], points[:, 1]) * _inside(ring, points) * self._dry(points)
         order = np.argsort(a, kind="stable")
         total = np.cumsum(weight[order])
         place = float(np.interp(share * total[-1], total, a[order]))
         place = float(np.clip(place, near + 0.2 * (far - near), far - 0.2 * (far - near)))
         return normal, place, float(extent[1 - longest])
+
+    def _dry(self, points: Floats) -> Floats:
+        """Little where nobody can live because of the river, so that its blocks reach far enough back."""
+        dry = np.ones(len(points))
+        for number, (across, place) in enumerate(self.rivers):
+            near = np.abs(points @ across - place) < FLOOD_PLAIN_M
+            if number == 1:  # the side arm is on one side of the river only: the one that was cut second
+                normal, at = self.rivers[0]
+                near &= points @ normal < at
+            dry[near] = 0.02
+        return dry
 
     def _rank(self, level: int, length_m: float, through: Floats) -> str:
         count = len(self.division.lines)

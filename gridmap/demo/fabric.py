@@ -17,6 +17,7 @@ from gridmap.errors import InvalidInput
 # From the centre line to the nearest house, metres; a wall sways, a bent line bows.
 SETBACK_M = {RIVER: 42.0, MAIN: 19.0, STREET: 12.0, LANE: 7.5, PATH: 6.0, WALL: 7.0}
 RIM_SETBACK_M = 14.0
+RIVER_HALF_WIDTH_M = 30.0
 CLEAR_M = 13.0  # from a public building to the next: bending brings long houses up to 10 m closer
 
 
@@ -288,7 +289,7 @@ class _Block:
     angle: float
     corners: Floats  # (n, 2) in the frame
     normals: Floats  # outward, (n, 2)
-    sides: Floats  # a place p is in the face where normals @ p <= sides
+    bare: Floats  # a place p is in the face, and not in a river, where normals @ p <= bare
     limits: Floats  # and within the setbacks where normals @ p <= limits
     area_m2: float  # within the setbacks, about
 
@@ -312,11 +313,13 @@ class _Block:
         spans = np.roll(corners, -1, axis=0) - corners
         normals = np.column_stack([spans[:, 1], -spans[:, 0]]) / length[:, None]
         sides = (normals * corners).sum(axis=1)
+        # what must be kept clear even where that leaves no room for the usual setbacks
+        bare = sides - np.where(setback == SETBACK_M[RIVER], RIVER_HALF_WIDTH_M, 2.5)
         gross = 0.5 * float(
             np.sum(corners[:, 0] * np.roll(corners[:, 1], -1) - np.roll(corners[:, 0], -1) * corners[:, 1])
         )
         net = max(gross - float(length @ setback) + 4 * float(setback.mean()) ** 2, 0.15 * gross)
-        return cls(angle, corners, normals, sides, sides - setback, net)
+        return cls(angle, corners, normals, bare, sides - setback, net)
 
     @property
     def middle_point(self) -> Floats:
@@ -348,7 +351,7 @@ class _Block:
         points = low + np.column_stack([across.ravel(), up.ravel()]) * (high - low)
         room = self.room(points, width_m, depth_m)
         if room.max() < 0:  # a strip by the river: its setbacks leave nothing
-            room = (self.sides - points @ self.normals.T).min(axis=1)
+            room = (self.bare - points @ self.normals.T).min(axis=1)
         best: Floats = points[int(np.argmax(room))]
         return best
 

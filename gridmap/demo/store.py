@@ -98,6 +98,7 @@ def _prepare_events(connection: Connection, city: City) -> None:
 
 def _load(connection: Connection, table: Table, say: Progress) -> None:
     done = 0
+    say(table.name, 0, table.count)
     for block in _ahead(table.blocks):
         rows = len(next(iter(block.values())))
         if table.name == "event":

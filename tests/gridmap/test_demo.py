@@ -97,6 +97,10 @@ def _check_buildings(city):
     tree = shapely.STRtree(buildings.geom)
     one, other = tree.query(buildings.geom, predicate="intersects")
     assert (one == other).all()
+    rivers = city.streets.geom[city.streets.rank == "river"]
+    if len(rivers):
+        degrees = shapely.distance(shapely.union_all(rivers), buildings.geom)
+        assert degrees.min() * 96_000 > 20  # metres at the least: a degree of longitude is the shorter
 
 
 def test_children_tile_their_parents_bit_for_bit(city):
@@ -505,9 +509,8 @@ def test_stored_places_are_those_that_the_service_finds(stored, city):
 def test_household_counts_add_up(stored):
     with stored.reader() as session:
         edition = snapshot.load(session)
-        counted = dict(
-            session.execute(sa.text("SELECT code, households FROM household_count")).tuples().all()
-        )
+        counts = session.execute(sa.text("SELECT code, households FROM household_count")).all()
+    counted = {code: households for code, households in counts}  # noqa: C416  # rows are no pairs to dict()
     assert counted["990126"] == SMALL.households
     for upper, lower in pairwise(NESTED):
         for row in edition.rows_of(upper):
