@@ -1,9 +1,11 @@
 """Heat: values and features, the folium page; indicators."""
 
+from dataclasses import replace
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from api import problems, shapes
 from api.deps import ThePrincipal, TheReader, TheService, comma_list, moment
@@ -12,7 +14,29 @@ from api.service import Service
 from gridmap import crs as reference_systems
 from gridmap.withholding import Audience
 from layers.heat import HeatQuery, heat
+from layers.page import heat_map_page
 
+# A document of its own: its script stands inside it, it loads nothing, and it may not act as the signed-in person.
+MAP_POLICY = (
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline';"
+    " style-src 'unsafe-inline'; img-src data: blob:{basemap}"
+)
+_LAYER_NAMES = {
+    "zh": {
+        "count": "件数",
+        "per_100_households": "每百户",
+        "change": "同比",
+        "hotspot": "热点",
+        "hex": "蜂窝",
+    },
+    "en": {
+        "count": "Events",
+        "per_100_households": "Per 100 households",
+        "change": "Change",
+        "hotspot": "Hot spots",
+        "hex": "Hexagons",
+    },
+}
 router = APIRouter(prefix="/api", tags=["heat"])
 Asked = Annotated[HeatAsked, Query()]
 
@@ -45,3 +69,37 @@ def heat_values(asked: Asked, service: TheService, principal: ThePrincipal, sess
     answer = heat(session, service.memory.snapshot, heat_query(asked, service), audience)
     body = answer.to_geojson(geometry=asked.geometry, crs=reference_systems.normalise(asked.crs))
     return Response(body, media_type=shapes.GEOJSON)
+
+
+@router.get(
+    "/heat/map",
+    responses={
+        200: {"content": {"text/html": {}}, "description": "A page"},
+        **problems.documented(401, 403, 404, 422, 503),
+    },
+)
+def heat_map(
+    asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader, language: TheLanguage
+) -> Response:
+    """The same as a stand-alone folium page that loads nothing from elsewhere; it can be saved and sent on."""
+    principal.require("counts")
+    settings = service.settings
+    audience = Audience.of(principal, settings.withhold_below)
+    first = heat_query(asked, service)
+    queries = [first]
+    if first.by == "grid" and first.measure == "count":
+        queries.append(replace(first, measure="per_100_households"))
+    if first.by == "grid" and first.boundaries == "today":
+        queries.append(replace(first, by="hex", measure="count"))
+    names = _LAYER_NAMES[language]
+    layers = [
+        (
+            names["hex" if query.by == "hex" else query.measure],
+            heat(session, service.memory.snapshot, query, audience),
+        )
+        for query in queries
+    ]
+    page = heat_map_page(layers, title=settings.title, language=language, basemap_url=settings.basemap_url)
+    origin = urlsplit(settings.basemap_url or "")
+    basemap = f" {origin.scheme}://{origin.netloc}" if origin.netloc else ""
+    return HTMLResponse(page, headers={"Content-Security-Policy": MAP_POLICY.format(basemap=basemap)})
