@@ -25,9 +25,10 @@ from gridmap.snapshot import Snapshot
 _LOCK = f"SELECT pg_advisory_xact_lock_shared({LOCK_SPACE}, {LOCK_EDITION})"
 
 # One statement for all rows: a post costs two round trips, BEGIN with lock and this, then COMMIT.
+# The clock, not now(): the transaction may have begun before an edition that it waited for at the lock.
 _STORE = """
 WITH in_force AS (
-    SELECT id FROM edition WHERE in_force_from <= now() ORDER BY in_force_from DESC LIMIT 1
+    SELECT id FROM edition WHERE in_force_from <= clock_timestamp() ORDER BY in_force_from DESC LIMIT 1
 ), key AS (
     INSERT INTO event_key (source, external_id, event, digest)
     SELECT %(source)s::text, %(external_id)s::text, nextval('event_id'), %(digest)s::bytea
@@ -260,6 +261,9 @@ def _candidate_parameters(candidates: Candidates) -> dict[str, Any]:
         "unit": candidates.unit.id if candidates.unit else None,
         "unit_reason": json.dumps(to_whom(candidates.unit, 0)),
     }
+
+
+TO_WHOM = ("worker", "unit", "nobody")
 
 
 def to_whom(chosen: Person | Office | None, level: int) -> Reason:

@@ -59,7 +59,10 @@ def store_many(
         raise Conflict("No boundaries are loaded yet: gridmap load areas FILE --commit", code="no_boundaries")
     lock_edition(session, exclusive=False)
     in_force = session.execute(
-        sa.text("SELECT id FROM edition WHERE in_force_from <= now() ORDER BY in_force_from DESC LIMIT 1")
+        sa.text(  # the clock, not now(): the transaction may have begun before the edition it waited for
+            "SELECT id FROM edition WHERE in_force_from <= clock_timestamp()"
+            " ORDER BY in_force_from DESC LIMIT 1"
+        )
     ).scalar_one_or_none()
     if in_force != snapshot.edition:
         raise StaleBoundaries
@@ -100,8 +103,9 @@ def _claim_keys(
     claimed = session.execute(
         sa.text(
             "INSERT INTO event_key (source, external_id, event, digest)"
-            " SELECT s, e, nextval('event_id'), d FROM unnest(CAST(:sources AS text[]),"
-            " CAST(:ids AS text[]), CAST(:digests AS bytea[])) AS new (s, e, d)"
+            " SELECT s, e, event, d FROM (SELECT s, e, nextval('event_id') AS event, d"
+            "  FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:digests AS bytea[]))"
+            "  AS new (s, e, d)) AS numbered ORDER BY s, e"  # else two blocks could wait for each other
             " ON CONFLICT DO NOTHING RETURNING source, external_id, event"
         ),
         {

@@ -6,6 +6,7 @@ nobody has accepted yet is routed by the new boundaries.
 
 import datetime as dt
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,8 +15,8 @@ import sqlalchemy as sa
 
 from gridmap.db import Writer, copy_rows
 from gridmap.events import EventDraft
-from gridmap.intake import to_whom
-from gridmap.placement import NOWHERE, Placement, place_many
+from gridmap.intake import TO_WHOM, to_whom
+from gridmap.placement import NOWHERE, Placement, Reason, place_many
 from gridmap.routing import Office, Person, Roster, loads, pick
 from gridmap.snapshot import Snapshot
 
@@ -37,8 +38,10 @@ def relocate(
     buildings = relocate_buildings(session, snapshot, box)
     moved = 0
     load = loads(session)
-    margin = tolerance_m / 100_000  # degrees, generous: a grid that grew may now be the nearest
-    wide = (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
+    # Degrees, generous: a grid that grew may now be the nearest. A degree of longitude is shorter up north.
+    high = tolerance_m / 100_000
+    broad = high / max(0.01, math.cos(math.radians(min(90.0, max(abs(box[1]), abs(box[3])) + high))))
+    wide = (box[0] - broad, box[1] - high, box[2] + broad, box[3] + high)
     for rows in _blocks(session, wide):
         drafts = [_draft(row) for row in rows]
         found = place_many(snapshot, drafts, tolerance_m)
@@ -54,7 +57,7 @@ def _blocks(session: Writer, box: Sequence[float]) -> Iterator[list[sa.Row[Any]]
                 sa.text(
                     "SELECT id, category, occurred_at, ST_X(geom) AS lon, ST_Y(geom) AS lat, status, worker,"
                     " unit, owner_now, leaf_now, paths_now::text[] AS paths_now,"
-                    " method, edition FROM event WHERE id > :last AND (geom IS NULL OR"
+                    " method, distance_m, why FROM event WHERE id > :last AND (geom IS NULL OR"
                     " geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)) ORDER BY id LIMIT :block"
                 ),
                 {
@@ -82,7 +85,8 @@ def _draft(row: sa.Row[Any]) -> EventDraft:
         title="",
         lon=row.lon,
         lat=row.lat,
-        grid=row.owner_now or row.leaf_now if row.method == "stated" else None,
+        # What a source stated is the last of its one path, also where that is an overlay.
+        grid=row.paths_now[0].rpartition(".")[2] if row.method == "stated" else None,
     )
 
 
@@ -102,18 +106,22 @@ def _store(
     for row, draft, answer in zip(rows, drafts, found, strict=True):
         placement = answer if isinstance(answer, Placement) else NOWHERE
         before = (row.owner_now, row.leaf_now, sorted(row.paths_now))
-        if before == (placement.owner, placement.leaf, sorted(placement.paths)):
+        stays = before == (placement.owner, placement.leaf, sorted(placement.paths))
+        if stays and (row.method, row.distance_m) == (placement.method, placement.distance_m):
             continue
         worker, unit, status, why = row.worker, row.unit, row.status, list(placement.why)
-        if row.status in _WAITING:
-            candidates = roster.candidates(draft.category, placement.chain, now)
-            chosen = pick(candidates, load)
+        if row.status in _WAITING and not stays:
+            if worker is not None:
+                load[worker] -= 1  # it is not in its own way
+            chosen, reason = _route(roster, draft.category, placement, load, now)
             worker = chosen.id if isinstance(chosen, Person) else None
             unit = chosen.id if isinstance(chosen, Office) else None
             status = "assigned" if chosen else "unassigned"
-            why.append(to_whom(chosen, 0))
+            why.append(reason)
             if worker is not None:
                 load[worker] = load.get(worker, 0) + 1
+        else:  # who has it keeps it, and why
+            why += [reason for reason in row.why if reason[1] in TO_WHOM]
         paths = "{" + ",".join(placement.paths) + "}"
         updates.append(
             (row.id, placement.method, placement.distance_m, snapshot.edition, placement.owner,
@@ -124,6 +132,15 @@ def _store(
     if updates:
         _apply(session, updates, history)
     return len(updates)
+
+
+def _route(
+    roster: Roster, category: str, placement: Placement, load: dict[int, int], now: dt.datetime
+) -> tuple[Person | Office | None, Reason]:
+    candidates = roster.candidates(category, placement.chain, now)
+    chosen = pick(candidates, load)
+    level = next((each.level for each in candidates.workers if each.person is chosen), 0)
+    return chosen, to_whom(chosen, level)
 
 
 def _apply(
