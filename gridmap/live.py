@@ -43,7 +43,7 @@ class Live:
     Args:
         database: whose changes are followed.
         on_topic: called with `edition`, `households`, `roster`, `accounts` when that changed anywhere, and with
-            `everything` after the connection was lost and found again.
+            `everything` once it listens, at first and after the connection was lost and found again.
         on_changes: called with new rows of the log, each exactly once per process.
     """
 
@@ -93,33 +93,34 @@ class Live:
                     connection.commit()
                 finally:
                     connection.close()
-            except Exception:  # noqa: BLE001  # the server is away: what is unsaid is read after reconnecting
-                _log.warning("could not notify; listeners catch up when the database is back")
+            except Exception:  # noqa: BLE001  # the server is away, or only this connection was
+                _log.warning("could not notify; trying again")
+                self._dirty.set()
                 self._stopping.wait(1)
             self._stopping.wait(PAUSE_S)
 
     def _listen_on(self) -> None:
-        lost = False
         while not self._stopping.is_set():
             try:
                 with psycopg.connect(self._database.url, autocommit=True) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._begin(connection)
+                    self._on_topic("everything")  # what was said before somebody listened
                     self.connected = True
-                    if lost:
-                        self._on_topic("everything")
                     self._follow(connection)
-            except psycopg.Error:
+            except Exception as error:  # noqa: BLE001  # nobody else would begin to listen again
                 self.connected = False
                 if not self._stopping.is_set():
-                    lost = True
-                    _log.warning("listener lost the database; trying again")
+                    _log.warning("listener lost the database (%s); trying again", type(error).__name__)
                     self._stopping.wait(1)
+        self.connected = False
 
     def _begin(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         if self._low == "0":
             row = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
             self._low = str(row[0]) if row else "0"
+            # Committed before, though younger than a transaction that is still running.
+            self._delivered = {change.id for change in self._fresh(connection)}
         else:
             self._read(connection)
 
@@ -136,6 +137,11 @@ class Live:
                 self._read(connection)
 
     def _read(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        fresh = self._fresh(connection)
+        if fresh:
+            self._on_changes(fresh)
+
+    def _fresh(self, connection: psycopg.Connection[tuple[object, ...]]) -> list[Change]:
         rows = connection.execute(_NEW, (self._low,)).fetchall()
         fresh = [
             Change(int(row[0]), str(row[1]), row[2], row[3], tuple(row[4]))  # type: ignore[call-overload,arg-type]  # psycopg gives plain objects
@@ -145,5 +151,4 @@ class Live:
         if rows:
             self._low = str(rows[0][5])
             self._delivered = {int(row[0]) for row in rows}  # type: ignore[call-overload]  # the same
-        if fresh:
-            self._on_changes(fresh)
+        return fresh
