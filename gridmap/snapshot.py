@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -97,11 +98,8 @@ class Snapshot:
 def outermost(paths: Iterable[str]) -> list[str]:
     """Paths, sorted, without those that another one already says: `a.b` where there is `a.b.c`."""
     ordered = sorted(set(paths))
-    return [
-        path
-        for path, following in zip(ordered, [*ordered[1:], ""], strict=True)
-        if not following.startswith(path + ".")
-    ]
+    inner = {path for path, following in pairwise(ordered) if following.startswith(path + ".")}
+    return [path for path in ordered if path not in inner]
 
 
 def empty() -> Snapshot:
@@ -172,6 +170,6 @@ def _build(
         path=path,
         geom=geom,
         households=np.array([counts.get(each, 0) for each in code], dtype=np.int64),
-        index=AreaIndex.from_arrays(geom, code, kind, path),
+        index=AreaIndex.from_arrays(geom, code.tolist(), kind.tolist(), path.tolist()),
         row={each: number for number, each in enumerate(code)},
     )

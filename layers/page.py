@@ -156,8 +156,19 @@ def _layer(folium: Any, heat: Heat, name: str, words: dict[str, str], *, show: b
     )
 
 
+def _classed(heat: Heat) -> tuple[colors.Scheme, list[float]]:
+    """Colours and lower bounds of the classes that can occur: what lies below the first may all be withheld."""
+    shown = heat.value[~heat.withheld & np.isfinite(heat.value) & (heat.value != 0)]
+    empty_below = (
+        bool(heat.breaks) and heat.withhold_below is not None and bool((shown >= heat.breaks[0]).all())
+    )
+    edges = heat.breaks[1:] if empty_below else heat.breaks
+    return colors.scheme(heat.measure, len(edges)), edges
+
+
 def _fills(heat: Heat) -> list[str]:
-    palette, scheme = colors.palette(), colors.scheme(heat.measure, len(heat.breaks))
+    palette = colors.palette()
+    scheme, edges = _classed(heat)
     steps = [palette[token] for token in scheme.tokens]
     fills = []
     for value, hidden in zip(heat.value.tolist(), heat.withheld.tolist(), strict=True):
@@ -168,7 +179,7 @@ def _fills(heat: Heat) -> list[str]:
         elif value == 0 and scheme.zero:
             fills.append(palette[scheme.zero])
         else:
-            fills.append(steps[int(classes.of(value, heat.breaks))])
+            fills.append(steps[int(classes.of(value, edges))])
     return fills
 
 
@@ -199,16 +210,19 @@ def _said(value: float, measure: str) -> str:
 
 def _legend(heat: Heat, name: str, words: dict[str, str], *, hidden: bool) -> str:
     """Classes from the highest to the lowest with the number of areas in each."""
-    palette, scheme = colors.palette(), colors.scheme(heat.measure, len(heat.breaks))
+    palette = colors.palette()
+    scheme, edges = _classed(heat)
+    lowest = heat.breaks[0] if len(edges) < len(heat.breaks) else None
     shown = ~heat.withheld & np.isfinite(heat.value)
     positive = shown & (heat.value != 0) if scheme.zero else shown
-    which = classes.of(heat.value[positive], heat.breaks)
+    which = classes.of(heat.value[positive], edges)
     rows = [
-        (palette[token], _range(heat.breaks, step, words), int((which == step).sum()))
+        (palette[token], _range(edges, step, words, lowest), int((which == step).sum()))
         for step, token in reversed(list(enumerate(scheme.tokens)))
     ]
-    if scheme.zero:
-        rows.append((palette[scheme.zero], words["none"], int((shown & (heat.value == 0)).sum())))
+    nothing = int((shown & (heat.value == 0)).sum())
+    if scheme.zero and nothing:
+        rows.append((palette[scheme.zero], words["none"], nothing))
     empty = int((~heat.withheld & ~np.isfinite(heat.value)).sum())
     if empty:
         rows.append((palette["surface-3"], words["null"], empty))
@@ -227,8 +241,9 @@ def _legend(heat: Heat, name: str, words: dict[str, str], *, hidden: bool) -> st
     )
 
 
-def _range(breaks: Sequence[float], step: int, words: dict[str, str]) -> str:
-    low = f"{breaks[step - 1]:g}" if step else None
+def _range(breaks: Sequence[float], step: int, words: dict[str, str], lowest: float | None) -> str:
+    first = None if lowest is None else f"{lowest:g}"
+    low = f"{breaks[step - 1]:g}" if step else first
     high = f"{breaks[step]:g}" if step < len(breaks) else None
     if low is None and high is None:
         return "＞ 0"
@@ -243,7 +258,7 @@ html,body{margin:0;height:100%;background:#EAEEEC;color:#14222A;font:13px/1.5 "P
 .leaflet-container{background:#EAEEEC;font:inherit}
 .gm-title{position:fixed;z-index:1000;top:12px;left:56px;margin:0;padding:6px 12px;font-size:16px;background:#fff;
 border-radius:10px;box-shadow:0 1px 0 #DEE4E6}
-.gm-legend{position:fixed;z-index:1000;left:12px;bottom:36px;background:#fff;border-radius:10px;padding:10px 12px;
+.gm-legend{position:fixed;z-index:1000;left:12px;bottom:64px;background:#fff;border-radius:10px;padding:10px 12px;
 font-variant-numeric:tabular-nums;box-shadow:0 6px 20px #14222a26}
 .gm-legend[hidden]{display:none}.gm-legend td{padding:1px 8px 1px 0}
 .gm-legend td:last-child{text-align:right;color:#5F6E77}
@@ -257,11 +272,14 @@ _PATTERN = (
     '<rect width="6" height="6" fill="#fff"/><line x1="0" y1="0" x2="0" y2="6" stroke="#9AA8AE" stroke-width="1.4"/>'
     "</pattern></defs></svg>"
 )
+# folium writes the map after what is put here, so the listener waits for the whole page.
 _SWITCH = """
-MAP.on('baselayerchange', function (event) {
-  var name = document.createElement('textarea'); name.innerHTML = event.name;
-  document.querySelectorAll('.gm-legend').forEach(function (legend) {
-    legend.hidden = legend.dataset.layer !== name.value;
+window.addEventListener('load', function () {
+  MAP.on('baselayerchange', function (event) {
+    var name = document.createElement('textarea'); name.innerHTML = event.name;
+    document.querySelectorAll('.gm-legend').forEach(function (legend) {
+      legend.hidden = legend.dataset.layer !== name.value;
+    });
   });
 });
 """

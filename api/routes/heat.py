@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, Response
 
 from api import problems, shapes
-from api.deps import ThePrincipal, TheReader, TheService, comma_list, moment
+from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, comma_list, moment
 from api.schemas import FeatureCollection, HeatAsked
 from api.service import Service
 from gridmap import crs as reference_systems
