@@ -53,7 +53,9 @@ def main() -> None:
     folder = Path(sys.argv[1]).resolve()
     if os.environ.get("INSIDE") != "yes":
         os.environ["INSIDE"] = "yes"
-        os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--", *sys.orig_argv])
+        os.execvp(
+            "unshare", ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child", "--", *sys.orig_argv]
+        )
     context = folder / "context"
     subprocess.run(["rm", "-rf", context], check=True)
     context.mkdir()

@@ -228,7 +228,8 @@ class Cluster:
         except psycopg.Error as error:
             if is_full(place.server):
                 raise explain(place, "cannot work", str(error)) from error
-            raise Unavailable(f"The private database does not answer as it should: {error}") from error
+            first = str(error).partition("\n")[0]
+            raise Unavailable(f"The private database does not answer as it should: {first}") from error
 
 
 def _answers(place: Place) -> bool:

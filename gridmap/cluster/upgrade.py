@@ -1,5 +1,8 @@
 """Taking a private cluster over to a newer PostgreSQL.
 
+Tried from 15 (PostGIS 3.3) to 17 (3.5) with both installed, after a killed server; the tests take the
+machine's own version over to itself, as a system release brings one version only.
+
 The old data folder is only ever renamed. It is removed after the new one has started; until then going
 back means renaming. A process killed on the way leaves the old folder in its place, or `settle_swap`
 puts it back.
@@ -14,8 +17,8 @@ from pathlib import Path
 from gridmap.cluster.config import HBA
 from gridmap.cluster.creation import initdb, set_admin_password, single_user
 from gridmap.cluster.home import ADMIN, Place, data_version, socket_folder, sync_folder, write_privately
-from gridmap.cluster.programs import Programs, find_programs
-from gridmap.cluster.trouble import explain, require_space
+from gridmap.cluster.programs import PROGRAMS_VARIABLE, Programs, find_programs
+from gridmap.cluster.trouble import require_space
 from gridmap.errors import NotPossible
 
 
@@ -69,11 +72,14 @@ def upgrade_cluster(place: Place, *, old: Programs, new: Programs, words: Mappin
         [new.path("pg_upgrade"), *argv], folder=place.server, environment={"PGPASSWORD": words[ADMIN]}
     )
     if done.returncode != 0:
-        trouble = explain(
-            place, f"could not be taken over from PostgreSQL {old.major} to {new.major}", done.stdout
-        )
+        report = place.base / "upgrade.log"
+        write_privately(report, done.stdout + done.stderr + _logs_of(fresh))
         shutil.rmtree(fresh, ignore_errors=True)
-        raise trouble
+        raise NotPossible(
+            f"The database of PostgreSQL {old.major} could not be taken over to {new.major} and is unchanged: see"
+            f" {report}; to go on with it as it is, set {PROGRAMS_VARIABLE}={old.folder}.",
+            code="not_upgraded",
+        )
     place.data.rename(place.server / f"data.old-{old.major}")
     fresh.rename(place.data)
     sync_folder(place.server)
@@ -92,13 +98,22 @@ def drop_old(place: Place) -> bool:
     kept = _kept(place)
     for folder in kept:
         shutil.rmtree(folder, ignore_errors=True)
-    (place.server / "delete_old_cluster.sh").unlink(missing_ok=True)
+    for name in ("delete_old_cluster.sh", "update_extensions.sql"):  # done here, and by the start
+        (place.server / name).unlink(missing_ok=True)
     return bool(kept)
 
 
 def _kept(place: Place) -> list[Path]:
     found = [path for path in place.server.glob("data.old-*") if re.fullmatch(r"data\.old-\d+", path.name)]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _logs_of(fresh: Path) -> str:
+    """What pg_upgrade and the two servers wrote, the latest last."""
+    found = sorted(fresh.glob("pg_upgrade_output.d/**/*.log"), key=lambda path: path.stat().st_mtime)
+    return "".join(
+        f"\n== {path.name}\n{path.read_text(encoding='utf-8', errors='replace')}" for path in found
+    )
 
 
 def _size(folder: Path) -> int:
