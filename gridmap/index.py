@@ -188,15 +188,15 @@ class AreaIndex:
         x, y = _checked(lon, lat, tolerance_m)
         nothing = np.full(len(x), -1, dtype=np.int32)
         nothing.flags.writeable = False  # shared by all kinds that this edition lacks
-        holds, borders = dict.fromkeys(KINDS, nothing), {}
+        holds, states = dict.fromkeys(KINDS, nothing), {}
         for kind, layer in self._layers.items():
-            holds[kind], borders[kind] = layer.locate(x, y)
+            holds[kind], states[kind] = layer.locate(x, y)
         owner, method = nothing.copy(), np.full(len(x), NONE, dtype=np.uint8)
         for kind in GRIDS:
             if kind in self._layers:
                 take = (owner < 0) & (holds[kind] >= 0)
                 owner[take] = holds[kind][take]
-                method[take] = borders[kind][take]  # False and True are INSIDE and BORDER
+                method[take] = states[kind][take]  # a layer's INSIDE and BORDER are those of METHODS
         distance = np.where(owner >= 0, 0.0, np.nan)
         leaf = nothing.copy()
         for kind in reversed(NESTING):

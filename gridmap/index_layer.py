@@ -1,48 +1,91 @@
-"""One kind of polygons of an edition, and which of them holds a place."""
+"""One kind of areas of an edition, and which of them holds a place: the lattice, and GEOS where it must decide."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from gridmap import index_engine
+from gridmap.index_build import build
+from gridmap.index_engine import Engine
+from gridmap.index_lattice import Plan
+from gridmap.index_search import BORDER, INSIDE, NONE, OPEN, One
+
+Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
-Flags = NDArray[np.bool_]
+States = NDArray[np.uint8]
 
 
 class Layer:
     """Polygons in the order in which they win: the first that holds a place inside, else on its border.
 
     Args:
-        geoms: polygons in the order of their codes, EPSG:4326; None and empty ones hold nothing.
+        geoms: polygons in the order of their codes, EPSG:4326, finite coordinates; None and empty ones hold
+            nothing.
         rows: the number by which each is answered.
+        plan: how finely the lattice is divided.
     """
 
-    def __init__(self, geoms: Any, rows: Rows) -> None:
+    def __init__(self, geoms: Any, rows: Rows, plan: Plan | None = None) -> None:
         self._geoms = np.asarray(geoms, dtype=object)
         self._rows = rows
-        self._tree = shapely.STRtree(self._geoms)
+        # GEOS counts crossings of all rings only of what is valid; one ring is counted in any case
+        odd = (shapely.get_num_coordinates(self._geoms) > 0) & (_rings(self._geoms) > 1)
+        odd[odd] = ~shapely.is_valid(self._geoms[odd])
+        self._odd = shapely.bounds(self._geoms[odd])
+        regular = self._geoms.copy()
+        regular[odd] = None
+        self.lattice = build(regular, rows, plan)
+        self._one = One(self.lattice)
 
-    def locate(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> tuple[Rows, Flags]:
-        """Rows (-1 where nothing holds the place) and whether it lies on the border of that row."""
-        best = np.full(len(lon), 2 * len(self._geoms), dtype=np.int64)
-        good = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
-        points = np.asarray(shapely.points(lon[good], lat[good]), dtype=object)
-        point, polygon = self._tree.query(points, predicate="intersects")
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree(self._geoms)
+
+    def locate(self, lon: Floats, lat: Floats, engine: Engine = "auto") -> tuple[Rows, States]:
+        """Rows (-1 where nothing holds the place) and INSIDE, BORDER or NONE."""
+        rows, states = index_engine.locate(self.lattice, lon, lat, engine)
+        for west, south, east, north in self._odd:
+            states[(lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)] = OPEN
+        left = np.flatnonzero(states == OPEN)
+        if len(left):
+            rows[left], states[left] = self._by_geos(lon[left], lat[left])
+        return rows, states
+
+    def _by_geos(self, lon: Floats, lat: Floats) -> tuple[Rows, States]:
+        many = len(self._geoms)
+        best = np.full(len(lon), 2 * many, dtype=np.int64)
+        points = np.asarray(shapely.points(lon, lat), dtype=object)
+        point, polygon = self._tree.query(points)
+        held = shapely.intersects(self._geoms[polygon], points[point])
+        point, polygon = point[held], polygon[held]
         border = shapely.touches(self._geoms[polygon], points[point])
         # inside before border, then the smaller code
-        np.minimum.at(best, good[point], polygon + len(self._geoms) * border)
-        held = best < 2 * len(self._geoms)
-        on_border = held & (best >= len(self._geoms))
-        rows = np.full(len(lon), -1, dtype=np.int32)
-        rows[held] = self._rows[best[held] % len(self._geoms)]
-        return rows, on_border
+        np.minimum.at(best, point, polygon + many * border)
+        states = np.where(best < many, INSIDE, np.where(best < 2 * many, BORDER, NONE)).astype(np.uint8)
+        return np.where(states == NONE, -1, self._rows[best % many]).astype(np.int32), states
+
+    def locate_one(self, lon: float, lat: float) -> tuple[int, int]:
+        """The same for one place."""
+        lon, lat = float(lon), float(lat)  # NumPy's own numbers would warn where these overflow
+        row, state = self._one.locate(lon, lat)
+        for west, south, east, north in self._odd:
+            if west <= lon <= east and south <= lat <= north:
+                state = OPEN
+        if state == OPEN:
+            rows, states = self._by_geos(np.array([lon]), np.array([lat]))
+            return int(rows[0]), int(states[0])
+        return row, state
 
     def near(self, box: Any) -> NDArray[np.int64]:
         """Positions of the polygons whose boxes meet a box."""
         return np.asarray(self._tree.query(box), dtype=np.int64)
 
-    def locate_one(self, lon: float, lat: float) -> tuple[int, bool]:
-        """The same for one place."""
-        rows, border = self.locate(np.array([lon]), np.array([lat]))
-        return int(rows[0]), bool(border[0])
+
+def _rings(geoms: Any) -> NDArray[np.int64]:
+    parts, of_part = shapely.get_parts(geoms, return_index=True)
+    return np.bincount(
+        of_part, weights=1 + shapely.get_num_interior_rings(parts), minlength=len(geoms)
+    ).astype(np.int64)
