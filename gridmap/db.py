@@ -37,8 +37,17 @@ class Writer(Session):
 
 
 def sqlalchemy_url(url: str) -> sa.URL:
-    """A libpq-style URL as SQLAlchemy wants it, with the psycopg 3 driver."""
-    parsed = sa.make_url(url)
+    """A libpq-style URL as SQLAlchemy wants it, with the psycopg 3 driver.
+
+    Raises:
+        NotPossible: it is no URL of a PostgreSQL server.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise NotPossible(
+            "GRIDMAP_DATABASE_URL cannot be read: postgresql://USER:PASSWORD@HOST:PORT/DATABASE is needed"
+        ) from error
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise NotPossible(f"GRIDMAP_DATABASE_URL must begin with postgresql://, not {parsed.drivername}://")
     return parsed.set(drivername="postgresql+psycopg")
@@ -54,7 +63,8 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 12, statement_timeout_s: float = 0) -> None:
-        self.url = url
+        # As libpq reads it: the listener connects without SQLAlchemy.
+        self.url = "postgresql://" + url.partition("://")[2]
         options = "-c timezone=UTC -c jit=off"
         if statement_timeout_s:
             options += f" -c statement_timeout={int(statement_timeout_s * 1000)}"

@@ -54,7 +54,9 @@ class County:
 
     def box(self, column: float, row: float, columns: float = 1, rows: float = 1) -> shapely.MultiPolygon:
         """A rectangle of squares whose corners and sides carry a vertex at every square's corner."""
-        xs = [self.at(column + i, 0)[0] for i in range(math.ceil(columns))] + [self.at(column + columns, 0)[0]]
+        xs = [self.at(column + i, 0)[0] for i in range(math.ceil(columns))] + [
+            self.at(column + columns, 0)[0]
+        ]
         ys = [self.at(0, row + i)[1] for i in range(math.ceil(rows))] + [self.at(0, row + rows)[1]]
         ring = [(x, ys[0]) for x in xs] + [(xs[-1], y) for y in ys[1:]]
         ring += [(x, ys[-1]) for x in xs[-2::-1]] + [(xs[0], y) for y in ys[-2:0:-1]]

@@ -38,7 +38,7 @@ class Watcher:
 
 
 @pytest.fixture
-def url(database_url, cluster):
+def url(database_url):
     """The module's database with an empty log."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE change_log")
