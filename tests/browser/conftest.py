@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from api.app import create_app
 from gridmap import accounts, demo
@@ -117,8 +117,12 @@ class Visit:
     def watch(self, page: Page) -> Page:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("console", self._said)
         return page
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} {message.location.get('url')}")
 
     def open(self, path: str = "/") -> Page:
         """Goes there and waits until the map is filled."""
@@ -148,7 +152,7 @@ def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
         context = browser.new_context(
             **{"viewport": {"width": 1440, "height": 900}, "locale": "zh-CN", **options}
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(40_000)
         made.append(context)
         return context
 
@@ -167,11 +171,11 @@ def visit(server: Server, contexts: Callable[..., BrowserContext]) -> Iterator[C
         visit = Visit(context.new_page(), server)
         visit.watch(visit.page)
         visits.append(visit)
-        visit.page.goto(f"{server.url}/login?next=/healthz")
-        visit.page.fill("#username", name)
-        visit.page.fill("#password", PASSWORD)
-        visit.page.click("button[type=submit]")
-        visit.page.wait_for_url("**/healthz")
+        form = context.request.get(f"{server.url}/login").text()
+        csrf = re.search(r'name="csrf" value="([^"]+)"', form)
+        assert csrf is not None
+        fields = {"csrf": csrf.group(1), "username": name, "password": PASSWORD, "next": "/healthz"}
+        assert context.request.post(f"{server.url}/login", form=fields).ok
         return visit
 
     yield sign_in

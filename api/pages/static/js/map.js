@@ -20,7 +20,8 @@ export function padding() {
   const ground = byId("map").getBoundingClientRect();
   if (narrow.matches) {
     const top = (strip?.bottom ?? 70) - ground.top + 8;
-    const bottom = Math.max(ground.bottom - (right?.top ?? ground.bottom), 0) + 8;
+    const low = Math.min(right?.top ?? ground.bottom, box("compact")?.top ?? ground.bottom);
+    const bottom = Math.max(ground.bottom - low, 0) + 8;
     return { left: 12, right: 12, top, bottom: Math.min(bottom, ground.height - top - 80) };
   }
   // On a middling screen the right column lies below the time line instead.

@@ -22,7 +22,7 @@ function hatchOpacity(highlight, isolated) {
 }
 
 const KINDS = { micro: ["micro", "dedicated"] };
-const LINES = { "grid-line": "micro", "comprehensive-line": "comprehensive" };
+const LINES = { "grid-line": "micro", "dedicated-line": "micro", "comprehensive-line": "comprehensive" };
 
 /** Paints heat on a MapLibre map; remembers what each feature was told, so that an update tells only the changes. */
 class Painter {
