@@ -184,6 +184,20 @@ class HeatAsked(BaseModel):
     crs: str = "wgs84"
 
 
+class IndicatorsAsked(BaseModel):
+    """What indicators are asked for."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    area: str | None = Field(None, description="Code; by default everything that I may see")
+    category: str | None = None
+    since: str | None = Field(
+        None, alias="from", description="RFC 3339, or a date; by default a year before the end"
+    )
+    to: str | None = Field(None, description="By default now")
+    by: Literal["children", "day"] | None = None
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 

@@ -23,6 +23,11 @@ def json_response(content: Any, status: int = 200, media_type: str = "applicatio
     return Response(body, status, media_type=media_type)
 
 
+def now() -> dt.datetime:
+    """This moment, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
 def area_ref(snapshot: Snapshot, code: str | None) -> dict[str, str] | None:
     """An area in short; one that has gone keeps its code."""
     if code is None:
