@@ -11,7 +11,6 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse, Response
 
-from api.deps import preferred
 from api.service import Service
 from gridmap.access import EVERYWHERE, Principal
 
@@ -53,14 +52,10 @@ def _environment() -> Environment:
 def page(
     request: Request, service: Service, template: str, values: Mapping[str, Any], *, status: int = 200
 ) -> Response:
-    """A page in the visitor's language: `?lang=`, else their cookie, else what the browser asks for first."""
+    """A page in the visitor's language: `?lang=`, else what they chose before, else 中文."""
     chosen = request.query_params.get("lang")
     kept = request.cookies.get(LANGUAGE_COOKIE)
-    language = next((each for each in (chosen, kept) if each in {"zh", "en"}), None)
-    if language is None:
-        # 中文 unless English is asked for and 中文 is not: most browsers in the offices send both.
-        header = request.headers.get("accept-language", "")
-        language = "en" if preferred(header) == "en" and "zh" not in header else "zh"
+    language = next((each for each in (chosen, kept) if each in {"zh", "en"}), "zh")
     common = {
         "title": service.settings.title,
         "language": language,
