@@ -13,8 +13,9 @@ from boundaries import topology
 from boundaries.fields import map_fields, require
 from boundaries.job import Job, Summary
 from boundaries.mending import mend
-from boundaries.places import GEOMETRY, Places, place
+from boundaries.places import GEOMETRY, Places, System, place
 from boundaries.read import open_source
+from boundaries.suspicion import of_areas
 from boundaries.values import Refused, Rows, as_text, read_code
 from gridmap import snapshot as snapshots
 from gridmap.areas import AreaDraft, ImportResult, import_areas
@@ -75,6 +76,7 @@ def load_areas(session: Writer, job: Job) -> Summary:
     drafts = [_same_shape(draft, before) for draft in drafts]
     if register is not None:
         drafts = _known_parents(before, job, drafts)
+    _suspect(before, job, drafts, system)
     result = _import(session, job, drafts)
     if result is not None:
         job.summary.edition = result.edition
@@ -166,6 +168,19 @@ def _known_parents(before: Snapshot, job: Job, drafts: Sequence[AreaDraft]) -> l
         draft if draft.parent is None or draft.parent in known else replace(draft, parent=None)
         for draft in drafts
     ]
+
+
+def _suspect(before: Snapshot, job: Job, drafts: Sequence[AreaDraft], system: System) -> None:
+    """Says where the areas look shifted against parents that are stored, as GCJ-02 given as WGS-84 does."""
+    coming = {draft.code for draft in drafts}
+    stored = [draft for draft in drafts if draft.parent in before.row and draft.parent not in coming]
+    if not stored:
+        return
+    geom = np.array([draft.geom for draft in stored], dtype=object)
+    parents = np.array([before.row[draft.parent or ""] for draft in stored], dtype=np.int64)
+    message = of_areas(geom, parents, before, system)
+    if message:
+        job.summary.notes.append(f"warning: {message}")
 
 
 def _import(session: Writer, job: Job, drafts: Sequence[AreaDraft]) -> ImportResult | None:

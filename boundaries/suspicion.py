@@ -1,6 +1,7 @@
 """Coordinates that are possible but probably not meant: swapped axes, another reference system."""
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from boundaries.places import Places, System
@@ -43,6 +44,27 @@ def refuse_swapped(
         where = (float(lat[place]), float(lon[place]))
         rows.refuse(place, "swapped_axes", message, field="geometry", value=value, where=where)
     return [int(rows.chunk.rows[place]) for place in refused]
+
+
+def of_areas(
+    geom: NDArray[np.object_], parents: NDArray[np.int64], snapshot: Snapshot, system: System
+) -> str | None:
+    """One sentence where areas look shifted against the parents that they state; None otherwise.
+
+    Args:
+        geom: polygons in EPSG:4326.
+        parents: row of each one's parent in the snapshot, -1 without.
+        snapshot: what is stored.
+        system: the reference system that the polygons are said to be in; only plain ones can be mistaken.
+    """
+    known = np.flatnonzero(parents >= 0)
+    if not len(known) or not system.is_wgs84:
+        return None
+    corners, which = shapely.get_coordinates(geom[known], return_index=True)
+    chosen = np.unique(np.linspace(0, len(corners) - 1, SAMPLE).astype(np.intp))
+    stated = parents[known][which[chosen]]
+    answer = crs.suspect(corners[chosen, 0], corners[chosen, 1], snapshot.geom, stated, crs=system.name)
+    return answer.message if answer.suspicious else None
 
 
 class Suspicion:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from boundaries.fields import Mapped
 from boundaries.findings import Findings
 from boundaries.read import Chunk
+from gridmap.errors import InvalidInput
 
 CODE: Final = re.compile(r"[A-Za-z0-9_]{1,255}")
 PRIVATE: Final = frozenset({"title", "description", "address", "contact"})  # never shown in a report
@@ -76,6 +77,8 @@ class Rows:
         self, field: str, read: Callable[[Any], Any], missing: Callable[[int], Any] | None
     ) -> list[Any] | None:
         """Reads every value; `read` raises `Refused`, `missing` answers for empty cells."""
+        if field in self.mapped.constants:
+            return [self._constant(field, read)] * len(self)
         raw = self.raw(field)
         if raw is None:
             return None
@@ -92,6 +95,14 @@ class Rows:
             except Refused as refused:
                 self.refuse(place, refused.code, refused.message, field=field, value=value)
         return values
+
+    def _constant(self, field: str, read: Callable[[Any], Any]) -> Any:
+        """The value that is the same for all rows; a wrong one is said once, not for every row."""
+        value = self.mapped.constants[field]
+        try:
+            return read(value)
+        except Refused as refused:
+            raise InvalidInput(f"--set {field}={value}: {refused.message}", code=refused.code) from refused
 
     def each(self, field: str, read: Callable[[Any], Any]) -> list[Any] | None:
         """Whatever `read` makes of a value; empty cells are None."""

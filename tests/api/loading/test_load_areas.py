@@ -1,6 +1,7 @@
 """`gridmap load areas`: an edition from a file, whole or not at all."""
 
 import geopandas as gpd
+import numpy as np
 import pytest
 import shapely
 
@@ -173,6 +174,48 @@ def test_gauss_krueger_and_gcj02_come_in_as_what_they_are(gridmap, frame, tmp_pa
     assert away < 0.01
     shifted = gridmap("load", "areas", tmp_path / "zone.gpkg", "--crs", "gcj02", code=1)
     assert "for metres name the reference system" in shifted.output
+
+
+def test_areas_shifted_against_their_stored_parents_are_suspected(county, tmp_path):
+    from gridmap import crs
+
+    boxes = [
+        shapely.box(112 + i / 1000, 30 + j / 1000, 112.001 + i / 1000, 30.001 + j / 1000)
+        for i in range(20)
+        for j in range(10)
+    ]
+    shift = lambda xy: np.column_stack(crs.convert(xy[:, 0], xy[:, 1], "wgs84", "gcj02"))  # noqa: E731
+    for shapes, suspected in ((boxes, False), (shapely.transform(boxes, shift), True)):
+        gpd.GeoDataFrame(
+            {"code": [f"n{i}" for i in range(200)], "kind": "micro", "parent": "990126001001"},
+            geometry=list(shapes),
+            crs=4326,
+        ).to_file(tmp_path / "n.gpkg")
+        result = county("load", "areas", tmp_path / "n.gpkg")
+        assert ("warning: these points look like GCJ-02" in result.output) == suspected
+
+
+def test_a_constant_that_means_nothing_is_said_once(gridmap, frame, tmp_path):
+    frame.to_file(tmp_path / "f.gpkg")
+    result = gridmap("load", "areas", tmp_path / "f.gpkg", "--kind", "galaxy", code=1)
+    assert result.output.count("galaxy") == 1
+    assert "province, city, county" in result.output
+
+
+def test_a_terminal_sees_a_bar(gridmap, frame, tmp_path, monkeypatch):
+    import io
+
+    from api import cli_load
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(cli_load.sys, "stderr", Terminal())
+    with cli_load._progress("f.gpkg") as progress:
+        progress(0.25)
+        progress(1.0)
+    assert "100%" in cli_load.sys.stderr.getvalue()
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_read(gridmap, frame, tmp_path):
