@@ -87,7 +87,7 @@ def add_account(
         raise InvalidInput(
             f"{name!r} is no account name: letters, digits and . _ @ - only, 64 at most", code="bad_name"
         ) from error
-    for role, area in roles:
+    for role, area in dict.fromkeys(roles):
         session.execute(
             sa.text("INSERT INTO account_role (account, role, area) VALUES (:account, :role, :area)"),
             {"account": account, "role": role, "area": area},

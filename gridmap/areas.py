@@ -4,6 +4,7 @@ What a file does not name stays as it is. Areas that change get a new row and cl
 in a changed area, events and buildings, is placed anew in the same transaction.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from gridmap.routing import load_roster
 from gridmap.settings import Settings
 from gridmap.snapshot import KINDS, NESTING, ORDER, OVERLAYS, Snapshot
 
+_CODE = re.compile(r"[A-Za-z0-9_]{1,255}")  # a label of PostgreSQL's ltree
 # Coarser kinds that may be the parent of a kind where the file names none, the finest first.
 _ABOVE: Mapping[str, tuple[str, ...]] = {
     **{kind: NESTING[:order][::-1] for order, kind in enumerate(NESTING)},
@@ -148,11 +150,13 @@ def _find_parents(table: dict[str, _Row], orphans: Sequence[str]) -> None:
     """Gives areas without a stated parent the finest coarser area that holds a point inside them."""
     kinds = {table[code].kind for code in orphans}
     for above in NESTING[::-1]:
-        if not any(above in _ABOVE[kind] for kind in kinds):
+        if not any(above in _ABOVE.get(kind, ()) for kind in kinds):
             continue
         codes = [code for code, row in table.items() if row.kind == above]
         waiting = [
-            code for code in orphans if table[code].parent is None and above in _ABOVE[table[code].kind]
+            code
+            for code in orphans
+            if table[code].parent is None and above in _ABOVE.get(table[code].kind, ())
         ]
         if not codes or not waiting:
             continue
@@ -167,7 +171,7 @@ def _parent_findings(table: Mapping[str, _Row], drafts: Iterable[AreaDraft]) -> 
     findings: list[dict[str, object]] = []
     for draft in drafts:
         parent = table[draft.code].parent
-        if parent is None:
+        if parent is None or draft.kind not in KINDS:
             continue
         if parent not in table:
             findings.append(_finding(draft, "parent", "unknown_parent", f"no area has the code {parent}"))
@@ -209,6 +213,8 @@ def _code_findings(session: Writer, base: Snapshot, drafts: Sequence[AreaDraft])
     for draft in drafts:
         if draft.kind not in KINDS:
             findings.append(_finding(draft, "kind", "bad_kind", f"allowed: {', '.join(KINDS)}"))
+        if not _CODE.fullmatch(draft.code):
+            findings.append(_finding(draft, "code", "bad_code", "a code is made of A-Z a-z 0-9 _ alone"))
         if draft.code in seen:
             findings.append(_finding(draft, "code", "duplicate_code", "the code stands twice in the file"))
         seen.add(draft.code)

@@ -61,8 +61,7 @@ def clauses(asked: EventFilter, snapshot: Snapshot, principal: Principal) -> Cla
     Raises:
         NotFound: the grid or area asked for is not there or not within the principal's areas.
     """
-    scope, binds = principal.scope("events").condition("e.paths_now")
-    where = [scope, *_sensitive(principal.scope("text"), binds)]
+    where, binds = visible(principal)
     if asked.bbox:
         where.append("e.geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)")
         binds |= dict(zip(("west", "south", "east", "north"), asked.bbox, strict=True))
@@ -111,14 +110,16 @@ def _stretch(lat: float) -> float:
     return 1 / max(0.01, math.cos(math.radians(lat)))
 
 
-def _sensitive(text: Scope, binds: dict[str, object]) -> list[str]:
-    """Sensitive sub-categories are for those who handle them."""
-    handled, more = text.condition("e.paths_now", "text_scope")
+def visible(principal: Principal) -> Clauses:
+    """Which events `e` a principal may see: in scope, and of sensitive sub-categories those that they handle."""
+    scope, binds = principal.scope("events").condition("e.paths_now")
+    handled, more = principal.scope("text").condition("e.paths_now", "text_scope")
     if handled == "TRUE":
-        return []
-    binds |= more
+        return [scope], binds
+    if principal.worker is not None:
+        handled, more = f"{handled} OR e.worker = :handler", {**more, "handler": principal.worker}
     sensitive = "(SELECT code FROM subcategory WHERE sensitive)"
-    return [f"({handled} OR e.subcategory IS NULL OR e.subcategory NOT IN {sensitive})"]
+    return [scope, f"({handled} OR e.subcategory IS NULL OR e.subcategory NOT IN {sensitive})"], binds | more
 
 
 def visible_row(snapshot: Snapshot, scope: Scope, code: str) -> int:
@@ -228,8 +229,7 @@ def one(session: Session, principal: Principal, event: int) -> sa.RowMapping:
     Raises:
         NotFound: not there, or outside the principal's areas.
     """
-    scope, binds = principal.scope("events").condition("e.paths_now")
-    where = [scope, *_sensitive(principal.scope("text"), binds)]
+    where, binds = visible(principal)
     condition = " AND ".join(where)
     if principal.source is not None:
         condition = f"(({condition}) OR e.source = :own_source)"

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gridmap.access import Principal, Scope
+from gridmap.event_queries import visible
 from gridmap.events import EventDraft
 from gridmap.intake import to_whom
 from gridmap.placement import Reason, place_one
@@ -155,13 +156,14 @@ def _touches(snapshot: Snapshot, scope: Scope, box: list[float]) -> bool:
 
 def search_events(session: Session, principal: Principal, words: str, limit: int) -> list[dict[str, Any]]:
     """Events by number or by the beginning of the source's own id."""
-    scope, binds = principal.scope("events").condition("e.paths_now")
+    where, binds = visible(principal)
     number = int(words) if words.isascii() and words.isdigit() and len(words) < 18 else -1
     rows = session.execute(
         sa.text(
             "SELECT e.id, e.source, e.external_id, e.category, ST_X(e.geom) AS lon, ST_Y(e.geom) AS lat"
             " FROM event e WHERE e.id IN (SELECT CAST(:number AS bigint) UNION"
-            f" SELECT event FROM event_key WHERE external_id = :words) AND {scope} ORDER BY e.id LIMIT :most"
+            f" SELECT event FROM event_key WHERE external_id = :words)"
+            f" AND {' AND '.join(where)} ORDER BY e.id LIMIT :most"
         ),
         {**binds, "number": number, "words": words, "most": limit},
     ).all()

@@ -9,7 +9,7 @@ import numpy as np
 
 from gridmap.errors import InvalidInput
 from gridmap.events import EventDraft
-from gridmap.snapshot import GRIDS, NESTING, OVERLAYS, Snapshot, outermost
+from gridmap.snapshot import GRIDS, NESTING, ORDER, OVERLAYS, Snapshot, outermost
 
 CELL_RESOLUTION = 12  # about 19 m across; coarser cells follow by bit arithmetic
 Reason = list[Any]  # [mark, code, parameters]
@@ -101,8 +101,8 @@ def _placed(
         if draft.grid and draft.grid in snapshot.row:
             return _stated(snapshot, draft, why)
         return Placement("none", None, None, None, (), (), (*why, *_disputed(snapshot, draft, None)))
-    if method == "nearest":  # it counts where it was given to
-        leaf = owner
+    if method == "nearest":  # it counts where it was given to; a dedicated grid is no leaf
+        leaf = leaf if snapshot.kind[owner] == "dedicated" else owner
         rows = [*rows, owner]
     held = {snapshot.path[row] for row in rows if row >= 0}
     code = snapshot.code
@@ -173,10 +173,10 @@ def _stated(snapshot: Snapshot, draft: EventDraft, why: list[Reason]) -> Placeme
 
 
 def _chain(snapshot: Snapshot, owner: int, leaf: int, rows: Sequence[int]) -> tuple[str, ...]:
-    chain: dict[str, None] = {}
-    for row in (owner, leaf):
-        if row >= 0:
-            chain.update(dict.fromkeys(reversed(snapshot.path[row].split("."))))
+    chain = dict.fromkeys(reversed(snapshot.path[leaf].split("."))) if leaf >= 0 else {}
+    if owner >= 0 and owner != leaf:  # a dedicated grid: finer than all, its own areas need not be the leaf's
+        chain.update(dict.fromkeys(reversed(snapshot.path[owner].split("."))))
+        chain = dict.fromkeys(sorted(chain, key=lambda code: -ORDER[snapshot.kind[snapshot.row[code]]]))
     for row in rows:
         if row >= 0 and snapshot.kind[row] in OVERLAYS:
             chain[snapshot.code[row]] = None

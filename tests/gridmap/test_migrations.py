@@ -1,4 +1,4 @@
-"""The schema: up from nothing and from every revision, down again, two at once; what models say of it; what it refuses."""
+"""The schema: up from nothing and from every revision, down again, two at once; what it refuses; its models."""
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ OF_EXTENSIONS = {"spatial_ref_sys", "geography_columns", "geometry_columns"}
 
 
 @pytest.fixture
-def bare_url(cluster, copy_of):
+def bare_url(copy_of):
     """A database with the extensions and nothing else."""
     url = copy_of("gridmap")
     db.upgrade(url, "base")
@@ -186,11 +186,15 @@ def furnished(county_template, copy_of, county):
         for statement in (
             "INSERT INTO edition VALUES (2, now(), now(), 'test', '', 1)",
             f"UPDATE area SET edition_to = 2 WHERE code = '{county.micro(0, 0)}'",
-            "INSERT INTO event (source, external_id, category, occurred_at, method, edition, owner_then,"
-            " owner_now, leaf_then, leaf_now, paths_then, paths_now, status) VALUES ('s', '1', 'other', now(),"
-            " 'stated', 1, 'a', 'a', 'a', 'a', '{a}', '{a}', 'assigned')",
-            "INSERT INTO event_history (event, actor, action, status, edition)"
-            " SELECT id, 't', 'report', 'assigned', 1 FROM event",
+            (
+                "INSERT INTO event (source, external_id, category, occurred_at, method, edition, owner_then,"
+                " owner_now, leaf_then, leaf_now, paths_then, paths_now, status) VALUES ('s', '1', 'other', now(),"
+                " 'stated', 1, 'a', 'a', 'a', 'a', '{a}', '{a}', 'assigned')"
+            ),
+            (
+                "INSERT INTO event_history (event, actor, action, status, edition)"
+                " SELECT id, 't', 'report', 'assigned', 1 FROM event"
+            ),
             "INSERT INTO audit (actor, action, object) VALUES ('t', 'user.add', 'x')",
         ):
             session.execute(sa.text(statement))
@@ -246,8 +250,10 @@ def test_what_may_change_does(furnished):
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO area (kind, code, name, path, geom, edition_from) SELECT kind, code, name, path, geom, 2"
-        " FROM area WHERE code = '990126'",
+        (
+            "INSERT INTO area (kind, code, name, path, geom, edition_from) SELECT kind, code, name, path, geom, 2"
+            " FROM area WHERE code = '990126'"
+        ),
         "INSERT INTO edition SELECT 3, in_force_from, now(), 't', '', 0 FROM edition WHERE id = 2",
         "INSERT INTO area_code VALUES ('990126', 'county')",
         "INSERT INTO event_key SELECT 's', '1', 1, '' FROM generate_series(1, 2)",
