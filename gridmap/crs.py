@@ -30,6 +30,7 @@ _ALIASES = {
     "epsg:4326": "wgs84",
     "ogc:crs84": "wgs84",
     "crs84": "wgs84",
+    "ogc:1.3:crs84": "wgs84",
     "cgcs2000": "cgcs2000",
     "epsg:4490": "cgcs2000",
     "gcj02": "gcj02",
@@ -207,6 +208,7 @@ class Suspicion:
         return self.likely != "as_given"
 
 
+_TITLES = {"wgs84": "WGS-84", "cgcs2000": "CGCS2000", "gcj02": "GCJ-02", "bd09": "BD-09"}
 _MEANING = {
     "wgs84": "WGS-84 coordinates given as {given}",
     "gcj02": "GCJ-02 coordinates given as {given}",
@@ -229,8 +231,8 @@ def suspect(
     """Tries which reading of the points puts most of them where they should be, and reports it.
 
     The comparison is of the points that only one of two readings puts into place: those far from any border
-    are placed by all and say nothing. A reading is suspected when it gains at least 5 points, three times as
-    many as it loses, and more than three standard deviations of a fair coin.
+    are placed by all and say nothing. A reading is suspected when it gains three times as many points as it
+    loses, by more than three standard deviations of a fair coin (10 points, where it loses none).
 
     Args:
         x: longitudes or eastings in `crs`, 1-d.
@@ -262,12 +264,12 @@ def suspect(
         gained, lost = int((placed & ~as_given).sum()), int((as_given & ~placed).sum())
         readings.append(Reading(name, int(placed.sum()), gained, lost))
     best = max(readings, key=lambda reading: reading.placed)
-    clear = best.gained >= 5 and best.gained >= 3 * best.lost
-    if not clear or best.gained - best.lost <= 3.0 * np.sqrt(best.gained + best.lost):
+    if best.gained < 3 * best.lost or best.gained - best.lost <= 3.0 * np.sqrt(best.gained + best.lost):
         return Suspicion(given, "as_given", len(xs), tuple(readings), "")
+    meaning = _MEANING[best.name].format(given=_TITLES.get(given, given))
     message = (
-        f"these points look like {_MEANING[best.name].format(given=given)}: read so, {best.placed} of "
-        f"{len(xs)} fall where they should, as given only {readings[0].placed}"
+        f"these points look like {meaning}: read so, {best.placed} of {len(xs)} fall where they should, "
+        f"as given only {readings[0].placed}"
     )
     return Suspicion(given, best.name, len(xs), tuple(readings), message)
 

@@ -21,27 +21,33 @@ WEST, EAST, SOUTH, NORTH = 72.004, 137.8347, 0.8293, 55.8271
 _AXIS_M = 6378245.0  # Krasovsky 1940, as GCJ-02 uses it
 _ECCENTRICITY2 = 0.00669342162296594323
 _BD_TURN = np.pi * 3000.0 / 180.0
-# a fixed point iteration shrinks the error about 300-fold a step: 8 steps end below 1e-14 degrees
+# the iteration shrinks the error some 300-fold a step: after a step this small it is below 1e-13 degrees
 _MOST_STEPS = 30
-_ENOUGH = 1e-13
+_ENOUGH = 1e-11
 
 
 def _shift(lon: Floats, lat: Floats) -> Pair:
     """GCJ-02 minus WGS-84 in degrees by the formula, wherever the place is."""
     x, y = lon - 105.0, lat - 35.0
     root, product = np.sqrt(np.abs(x)), x * y
-    common = (20.0 * np.sin(6.0 * np.pi * x) + 20.0 * np.sin(2.0 * np.pi * x)) * 2.0 / 3.0
+    fast, slow_x, slow_y = (np.sin(np.pi * v) for v in (2.0 * x, x / 3.0, y / 3.0))
+    common = (20.0 * _sine_of_triple(fast) + 20.0 * fast) * 2.0 / 3.0
     north = -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * product + 0.2 * root + common
-    north += (20.0 * np.sin(np.pi * y) + 40.0 * np.sin(np.pi / 3.0 * y)) * 2.0 / 3.0
+    north += (20.0 * _sine_of_triple(slow_y) + 40.0 * slow_y) * 2.0 / 3.0
     north += (160.0 * np.sin(np.pi / 12.0 * y) + 320.0 * np.sin(np.pi / 30.0 * y)) * 2.0 / 3.0
     east = 300.0 + x + 2.0 * y + 0.1 * x * x + 0.1 * product + 0.1 * root + common
-    east += (20.0 * np.sin(np.pi * x) + 40.0 * np.sin(np.pi / 3.0 * x)) * 2.0 / 3.0
+    east += (20.0 * _sine_of_triple(slow_x) + 40.0 * slow_x) * 2.0 / 3.0
     east += (150.0 * np.sin(np.pi / 12.0 * x) + 300.0 * np.sin(np.pi / 30.0 * x)) * 2.0 / 3.0
     phi = np.radians(lat)
     magic = 1.0 - _ECCENTRICITY2 * np.sin(phi) ** 2
     east = np.degrees(east / (_AXIS_M / np.sqrt(magic) * np.cos(phi)))
     north = np.degrees(north / (_AXIS_M * (1.0 - _ECCENTRICITY2) / (magic * np.sqrt(magic))))
     return east, north
+
+
+def _sine_of_triple(sine: Floats) -> Floats:
+    """Sine of three times the angle: half the sines of the formula are such."""
+    return sine * (3.0 - 4.0 * sine * sine)
 
 
 def _gcj_formula(lon: Floats, lat: Floats) -> Pair:
