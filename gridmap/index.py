@@ -6,8 +6,9 @@ those whose border holds it. Where no grid does, the nearest grid of the same vi
 true metres; else the jurisdiction. Inside and border are those of GEOS on the polygons as they are stored.
 """
 
+import math
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -17,94 +18,31 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from gridmap.errors import InvalidInput
+from gridmap.index_answers import (
+    JURISDICTION,
+    METHODS,
+    NEAREST,
+    NONE,
+    Answer,
+    Codes,
+    Floats,
+    Place,
+    Places,
+    Rows,
+)
+from gridmap.index_engine import Engine, warm
 from gridmap.index_frame import read_frame
 from gridmap.index_layer import Layer
 from gridmap.index_nearest import NearestGrid, nearest_point
 
 __all__ = ["KINDS", "METHODS", "Answer", "AreaIndex", "GridIndex", "Place", "Places"]
 
-METHODS = ("inside", "border", "nearest", "jurisdiction", "stated", "none")
-INSIDE, BORDER, NEAREST, JURISDICTION, STATED, NONE = range(6)
-
-NESTING = ("province", "city", "county", "town", "village", "comprehensive", "micro")
+JURISDICTIONS = ("province", "city", "county", "town", "village")
+NESTING = (*JURISDICTIONS, "comprehensive", "micro")
 GRIDS = ("dedicated", "micro", "comprehensive")  # in the order in which they win
 OVERLAYS = ("precinct", "court", "procuratorate", "justice", "section")
-KINDS = (*NESTING[:5], *OVERLAYS, "comprehensive", "micro", "dedicated")
-
-Rows = NDArray[np.int32]
-Floats = NDArray[np.float64]
-Codes = NDArray[np.uint8]
-
-_METHOD_NAMES = np.array(METHODS, dtype=object)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Owners of many places.
-
-    Attributes:
-        position: row of the owner in the frame that the index was built from, int32; -1 where there is none.
-        method_code: place of the method in `METHODS`, uint8.
-        distance_m: 0 inside and on a border, metres for the nearest, NaN where there is no owner; float64.
-    """
-
-    position: Rows
-    method_code: Codes
-    distance_m: Floats
-
-    @cached_property
-    def method(self) -> NDArray[np.object_]:
-        """`inside`, `border`, `nearest` or `none`, an object array of shared strings, made when asked for."""
-        names: NDArray[np.object_] = _METHOD_NAMES[self.method_code]
-        return names
-
-    def counts(self) -> dict[str, int]:
-        """How many places were found by each method, in the order of `METHODS`."""
-        return _counts(self.method_code)
-
-
-@dataclass(frozen=True)
-class Places:
-    """Owners and all areas of many places; rows are those given to `AreaIndex.from_arrays`, -1 for none.
-
-    Attributes:
-        owner: the grid whose the place is, int32.
-        method_code: place of the method in `METHODS`, uint8.
-        distance_m: 0 inside and on a border, metres for the nearest, NaN without an owner; float64.
-        leaf: finest area of the nesting hierarchy that holds the place, int32.
-        holds: for every kind the area that holds the place, int32.
-    """
-
-    owner: Rows
-    method_code: Codes
-    distance_m: Floats
-    leaf: Rows
-    holds: dict[str, Rows]
-
-    @cached_property
-    def method(self) -> NDArray[np.object_]:
-        """The words of `METHODS`, an object array of shared strings, made when asked for."""
-        names: NDArray[np.object_] = _METHOD_NAMES[self.method_code]
-        return names
-
-    def counts(self) -> dict[str, int]:
-        """How many places were found by each method, in the order of `METHODS`."""
-        return _counts(self.method_code)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Owner and all areas of one place; fields as in `Places`."""
-
-    owner: int
-    method: str
-    distance_m: float
-    leaf: int
-    holds: dict[str, int]
-
-
-def _counts(codes: Codes) -> dict[str, int]:
-    return dict(zip(METHODS, np.bincount(codes, minlength=len(METHODS)).tolist(), strict=True))
+KINDS = (*GRIDS, *JURISDICTIONS, *OVERLAYS)
+NOBODY = -1
 
 
 def _checked(lon: ArrayLike, lat: ArrayLike, tolerance_m: float) -> tuple[Floats, Floats]:
@@ -114,9 +52,13 @@ def _checked(lon: ArrayLike, lat: ArrayLike, tolerance_m: float) -> tuple[Floats
             f"longitudes and latitudes are 1-d arrays of the same length, not {x.shape} and {y.shape}",
             code="bad_shape",
         )
-    if not 0.0 <= tolerance_m < float("inf"):
-        raise InvalidInput(f"tolerance_m={tolerance_m!r}: a number from 0 on is needed", code="bad_tolerance")
+    _check_tolerance(tolerance_m)
     return x, y
+
+
+def _check_tolerance(tolerance_m: float) -> None:
+    if not 0.0 <= tolerance_m < math.inf:
+        raise InvalidInput(f"tolerance_m={tolerance_m!r}: a number from 0 on is needed", code="bad_tolerance")
 
 
 class AreaIndex:
@@ -138,6 +80,15 @@ class AreaIndex:
         self._kind_of, self._rank, self._paths, self._codes = kind_of, rank, paths, codes
         self._lock = Lock()
         self._nearest_grid: NearestGrid | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was built from: building is faster than sending a lattice."""
+        return AreaIndex, (self._geoms, self._codes, list(self._kind_of), self._paths)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the lattices; the polygons themselves are the caller's."""
+        return sum(layer.lattice.nbytes for layer in self._layers.values())
 
     @classmethod
     def from_arrays(
@@ -171,13 +122,16 @@ class AreaIndex:
             raise InvalidInput("codes of areas are not unique", code="duplicate_code")
         return cls(polygons, texts, [str(kind) for kind in kinds], [str(path) for path in paths])
 
-    def locate(self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0) -> Places:
+    def locate(
+        self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0, *, engine: Engine = "auto"
+    ) -> Places:
         """Owner and areas of many places.
 
         Args:
             lon: longitudes, WGS-84 degrees, 1-d.
             lat: latitudes.
             tolerance_m: how far a place may lie from the nearest grid and still be its.
+            engine: `numpy` or `compiled`; `auto` takes what is ready sooner (gridmap/index_engine.py).
 
         Returns:
             Arrays of the same length. NaN and infinite coordinates are nobody's (`none`).
@@ -186,25 +140,51 @@ class AreaIndex:
             InvalidInput: `bad_shape`, `bad_tolerance`.
         """
         x, y = _checked(lon, lat, tolerance_m)
-        nothing = np.full(len(x), -1, dtype=np.int32)
+        nothing = np.full(len(x), NOBODY, dtype=np.int32)
         nothing.flags.writeable = False  # shared by all kinds that this edition lacks
         holds, states = dict.fromkeys(KINDS, nothing), {}
         for kind, layer in self._layers.items():
-            holds[kind], states[kind] = layer.locate(x, y)
+            holds[kind], states[kind] = layer.locate(x, y, engine)
         owner, method = nothing.copy(), np.full(len(x), NONE, dtype=np.uint8)
         for kind in GRIDS:
             if kind in self._layers:
                 take = (owner < 0) & (holds[kind] >= 0)
                 owner[take] = holds[kind][take]
-                method[take] = states[kind][take]  # a layer's INSIDE and BORDER are those of METHODS
+                method[take] = states[kind][take]
         distance = np.where(owner >= 0, 0.0, np.nan)
-        leaf = nothing.copy()
+        leaf = nothing
         for kind in reversed(NESTING):
             leaf = np.where(leaf < 0, holds[kind], leaf)
         self._fill_gaps(x, y, tolerance_m, (owner, method, distance, holds["village"]))
-        in_area = (method == NONE) & np.logical_or.reduce([holds[kind] >= 0 for kind in NESTING[:5]])
+        in_area = (method == NONE) & np.logical_or.reduce([holds[kind] >= 0 for kind in JURISDICTIONS])
         method[in_area] = JURISDICTION
         return Places(owner, method, distance, leaf, holds)
+
+    def owners(
+        self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0, *, engine: Engine = "auto"
+    ) -> tuple[Rows, Codes, Floats]:
+        """Owners only: rows, method codes and distances as in `Places`, without a look at other areas.
+
+        A place that only a jurisdiction holds is nobody's here.
+        """
+        x, y = _checked(lon, lat, tolerance_m)
+        kinds = [kind for kind in GRIDS if kind in self._layers]
+        owner, method = np.full(len(x), NOBODY, dtype=np.int32), np.full(len(x), NONE, dtype=np.uint8)
+        if kinds:
+            owner, method = self._layers[kinds[0]].locate(x, y, engine)
+        for kind in kinds[1:]:
+            left = np.flatnonzero(owner < 0)
+            owner[left], method[left] = self._layers[kind].locate(x[left], y[left], engine)
+        missing = np.flatnonzero(owner < 0)
+        distance = np.zeros(len(x))
+        distance[missing] = np.nan
+        if len(missing) and tolerance_m > 0.0:
+            part = x[missing], y[missing]
+            village = self._layers["village"].locate(*part, engine)[0] if "village" in self._layers else owner
+            gap = owner[missing], method[missing], distance[missing], village
+            self._fill_gaps(*part, tolerance_m, gap)
+            owner[missing], method[missing], distance[missing] = gap[:3]
+        return owner, method, distance
 
     def _fill_gaps(
         self, x: Floats, y: Floats, tolerance_m: float, answer: tuple[Rows, Codes, Floats, Rows]
@@ -259,14 +239,25 @@ class AreaIndex:
         Raises:
             InvalidInput: `bad_tolerance`.
         """
-        places = self.locate([lon], [lat], tolerance_m)
-        return Place(
-            int(places.owner[0]),
-            METHODS[places.method_code[0]],
-            float(places.distance_m[0]),
-            int(places.leaf[0]),
-            {kind: int(rows[0]) for kind, rows in places.holds.items()},
-        )
+        _check_tolerance(tolerance_m)
+        holds, owner, state = dict.fromkeys(KINDS, NOBODY), NOBODY, NONE
+        for kind, layer in self._layers.items():
+            row, how = layer.locate_one(lon, lat)
+            holds[kind] = row
+            if row >= 0 and owner < 0 and kind in GRIDS:
+                owner, state = row, how
+        leaf = next((holds[kind] for kind in reversed(NESTING) if holds[kind] >= 0), NOBODY)
+        if owner >= 0:
+            return Place(owner, METHODS[state], 0.0, leaf, holds)
+        distance = math.nan
+        if tolerance_m > 0.0:
+            answer = np.array([NOBODY], np.int32), np.array([NONE], np.uint8), np.array([math.nan])
+            village = np.array([holds["village"]], np.int32)
+            self._fill_gaps(np.array([lon], float), np.array([lat], float), tolerance_m, (*answer, village))
+            owner, state, distance = (array[0].item() for array in answer)
+        if owner < 0 and any(holds[kind] >= 0 for kind in JURISDICTIONS):
+            state = JURISDICTION
+        return Place(owner, METHODS[state], distance, leaf, holds)
 
     def nearest_border(self, lon: float, lat: float, row: int) -> tuple[float, int]:
         """How far a place is from the border of an area, and who is its neighbour there.
@@ -297,9 +288,9 @@ def _touches(geom: Any, lon: float, lat: float) -> bool:
 class GridIndex:
     """Grids from a file or a frame, without a database."""
 
-    def __init__(self, index: AreaIndex, of_row: Rows) -> None:
+    def __init__(self, index: AreaIndex, of_row: Rows | None = None) -> None:
         self._index = index
-        self._of_row = of_row
+        self._of_row = of_row  # None where they are the same rows
 
     @classmethod
     def from_frame(cls, grids: Any, code: str = "code") -> "GridIndex":
@@ -318,15 +309,19 @@ class GridIndex:
                 `not_a_polygon`, `bad_coordinates`; findings name the rows.
         """
         geoms, codes, kinds, paths, rows = read_frame(grids, code)
-        return cls(AreaIndex.from_arrays(geoms, codes, kinds, paths), rows)
+        same = len(rows) == len(grids)
+        return cls(AreaIndex.from_arrays(geoms, codes, kinds, paths), None if same else rows)
 
-    def locate(self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0) -> Answer:
+    def locate(
+        self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0, *, engine: Engine = "auto"
+    ) -> Answer:
         """Owner of many places.
 
         Args:
             lon: longitudes, WGS-84 degrees, 1-d.
             lat: latitudes.
             tolerance_m: how far a place may lie from the nearest grid and still be its.
+            engine: `numpy` or `compiled`; `auto` takes what is ready sooner (gridmap/index_engine.py).
 
         Returns:
             Arrays of the same length. NaN and infinite coordinates are nobody's (`none`).
@@ -334,7 +329,19 @@ class GridIndex:
         Raises:
             InvalidInput: `bad_shape`, `bad_tolerance`.
         """
-        places = self._index.locate(lon, lat, tolerance_m)
-        method = places.method_code
-        method[method == JURISDICTION] = NONE
-        return Answer(np.where(places.owner >= 0, self._of_row[places.owner], -1), method, places.distance_m)
+        owner, method, distance = self._index.owners(lon, lat, tolerance_m, engine=engine)
+        if self._of_row is not None:
+            owner = np.where(owner >= 0, self._of_row[owner], NOBODY)
+        return Answer(owner, method, distance)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    if list(arguments) != ["--warm"]:
+        sys.stderr.write("python -m gridmap.index --warm: compile once, so that nobody waits for it later\n")
+        return 2
+    sys.stdout.write(f"compiled code is in {warm()}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

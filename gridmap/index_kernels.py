@@ -21,8 +21,9 @@ LEAST, MOST = 1e-250, 1e250
 FAN, CHILDREN, NOBODY = 4, 16, -1
 COVER, POLYGONS, CHAINS, HELD, HEAD = range(5)
 CHAIN, OPEN_LEAF = 3, -1
+# of index_answers
+INSIDE, BORDER, NONE, OPEN = 0, 1, 5, 6
 # of index_search
-INSIDE, BORDER, NONE, OPEN = range(4)
 _ON, _OPEN = 2, 3
 
 _BLOCK = 1024

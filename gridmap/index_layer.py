@@ -8,10 +8,11 @@ import shapely
 from numpy.typing import NDArray
 
 from gridmap import index_engine
+from gridmap.index_answers import BORDER, INSIDE, NONE, OPEN
 from gridmap.index_build import build
 from gridmap.index_engine import Engine
 from gridmap.index_lattice import Plan
-from gridmap.index_search import BORDER, INSIDE, NONE, OPEN, One
+from gridmap.index_search import One
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridmap.index_answers import BORDER, INSIDE, NONE, OPEN
 from gridmap.index_exact import UNCERTAIN, side, sides
 from gridmap.index_lattice import (
     CHAIN,
@@ -33,8 +34,6 @@ Rows = NDArray[np.int32]
 States = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-# how a lattice answers; OPEN is for GEOS to decide
-INSIDE, BORDER, NONE, OPEN = range(4)
 _ON, _OPEN = 2, 3  # beside 0 and 1: the place lies on the edge; it cannot be told
 _BLOCK = 65_536  # places: the arrays of a block stay in the cache
 

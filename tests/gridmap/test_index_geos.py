@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.affinity import rotate, scale, translate
 
+from gridmap.index_answers import BORDER, INSIDE, NONE, OPEN
 from gridmap.index_build import build
 from gridmap.index_engine import locate as ask
 from gridmap.index_lattice import Plan
 from gridmap.index_layer import Layer
-from gridmap.index_search import BORDER, INSIDE, NONE, OPEN, One
+from gridmap.index_search import One
 
 PLACES = int(os.environ.get("GRIDMAP_ADVERSARIAL_PLACES", "300000"))
 Polygons = list[shapely.Geometry | None]
