@@ -20,7 +20,6 @@ TITLES: Final[Mapping[str, str]] = {
     "bad_code": "编码不合规",
     "bad_encoding": "字符编码错误",
     "bad_geometry": "图形无法读取",
-    "bad_kind": "没有这个区域类型",
     "bad_parent": "上级类型不对",
     "bad_row": "行的列数不对",
     "bad_shift": "班次写法不对",

@@ -179,12 +179,12 @@ def test_gauss_krueger_and_gcj02_come_in_as_what_they_are(gridmap, frame, tmp_pa
 def test_areas_shifted_against_their_stored_parents_are_suspected(county, tmp_path):
     from gridmap import crs
 
-    boxes = [
-        shapely.box(112 + i / 1000, 30 + j / 1000, 112.001 + i / 1000, 30.001 + j / 1000)
-        for i in range(20)
-        for j in range(10)
-    ]
-    shift = lambda xy: np.column_stack(crs.convert(xy[:, 0], xy[:, 1], "wgs84", "gcj02"))  # noqa: E731
+    west, south = np.meshgrid(np.arange(112, 112.0195, 0.001), np.arange(30, 30.0095, 0.001))
+    boxes = shapely.box(west.ravel(), south.ravel(), west.ravel() + 0.001, south.ravel() + 0.001)
+
+    def shift(xy):
+        return np.column_stack(crs.convert(xy[:, 0], xy[:, 1], "wgs84", "gcj02"))
+
     for shapes, suspected in ((boxes, False), (shapely.transform(boxes, shift), True)):
         gpd.GeoDataFrame(
             {"code": [f"n{i}" for i in range(200)], "kind": "micro", "parent": "990126001001"},
@@ -202,7 +202,7 @@ def test_a_constant_that_means_nothing_is_said_once(gridmap, frame, tmp_path):
     assert "province, city, county" in result.output
 
 
-def test_a_terminal_sees_a_bar(gridmap, frame, tmp_path, monkeypatch):
+def test_a_terminal_sees_a_bar(monkeypatch):
     import io
 
     from api import cli_load

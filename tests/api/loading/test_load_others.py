@@ -199,3 +199,19 @@ def test_a_dump_that_fails_leaves_no_file_and_the_old_one_as_it_was(gridmap, tmp
     assert [each.name for each in out.iterdir()] == ["a.gpkg"]
     assert "the ending decides" in gridmap("dump", "streets", out / "a.doc", code=1).output
     assert "cannot be written" in gridmap("dump", "streets", out / "no" / "a.csv", code=1).output
+
+
+def test_boundaries_change_around_buildings_that_no_area_holds(county, table, frame, tmp_path):
+    county("load", "buildings", table(*BUILDINGS, "b3,x,5,112.05,30.005"), "--commit")
+    frame.loc[frame.kind == "county", "geometry"] = shapely.box(112.00, 30.00, 112.06, 30.01)
+    frame.to_file(tmp_path / "g.gpkg")
+    assert (
+        "0 events and 1 buildings changed hands"
+        in county("load", "areas", tmp_path / "g.gpkg", "--commit").output
+    )
+    assert county.one("SELECT leaf FROM building WHERE code = 'b3'") == "990126"
+    frame.loc[frame.kind == "county", "geometry"] = shapely.box(112.00, 30.00, 112.04, 30.01)
+    frame.to_file(tmp_path / "g.gpkg")
+    county("load", "areas", tmp_path / "g.gpkg", "--commit")
+    assert county.one("SELECT leaf FROM building WHERE code = 'b3'") is None
+    assert county.one("SELECT households FROM household_count WHERE code = '990126'") == 100
