@@ -233,28 +233,33 @@ def county_template(template: str, copy_of: Callable[[str], str], county: County
     return name
 
 
-def _desk(url: str, settings: Settings) -> Iterator[Desk]:
+def _desk(cluster: Cluster, url: str, settings: Settings) -> Iterator[Desk]:
     database = Database(url, pool_size=4)
     memory = Memory(database, settings.time_zone)
     memory.refresh()
     yield Desk(database, memory, Seal("a secret"), settings)
     database.close()
+    with psycopg.connect(cluster.admin_url("postgres"), autocommit=True) as connection:
+        # dozens of copies would make the cluster's own end take half a minute
+        connection.execute(f"DROP DATABASE {database.engine.url.database} WITH (FORCE)")
 
 
 @pytest.fixture
-def desk(county_template: str, copy_of: Callable[[str], str], settings: Settings) -> Iterator[Desk]:
+def desk(
+    cluster: Cluster, county_template: str, copy_of: Callable[[str], str], settings: Settings
+) -> Iterator[Desk]:
     """A desk on a county of its own."""
-    yield from _desk(copy_of(county_template), settings)
+    yield from _desk(cluster, copy_of(county_template), settings)
 
 
 @pytest.fixture(scope="module")
-def shared_desk(county_template: str, copy_of: Callable[[str], str]) -> Iterator[Desk]:
+def shared_desk(cluster: Cluster, county_template: str, copy_of: Callable[[str], str]) -> Iterator[Desk]:
     """A desk on a county for a whole module: for tests that leave it as it was."""
     settings = Settings(home=".", time_zone=ZONE)  # type: ignore[arg-type]  # nothing is kept there
-    yield from _desk(copy_of(county_template), settings)
+    yield from _desk(cluster, copy_of(county_template), settings)
 
 
 @pytest.fixture
-def empty_desk(fresh_url: str, settings: Settings) -> Iterator[Desk]:
+def empty_desk(cluster: Cluster, fresh_url: str, settings: Settings) -> Iterator[Desk]:
     """A desk on a database without areas."""
-    yield from _desk(fresh_url, settings)
+    yield from _desk(cluster, fresh_url, settings)

@@ -137,11 +137,11 @@ def test_roster_and_households_are_renewed_when_told(desk, county, other):
         ("UPDATE service_area SET valid_from = now() - interval '1 h', valid_to = now() + interval '1 h'", True),
         ("UPDATE worker SET retired_at = now() + interval '1 day'", True),
         ("UPDATE worker SET retired_at = now() - interval '1 day'", False),
-        ("INSERT INTO shift (worker, weekday, starts_at, ends_at, valid_to) SELECT id,"
+        (("INSERT INTO shift (worker, weekday, starts_at, ends_at, valid_to) SELECT id,"
          " 1 + (extract(isodow FROM now() AT TIME ZONE 'Asia/Shanghai')::int + 2) % 7, '08:00', '09:00', NULL"
-         " FROM worker", False),
-        ("INSERT INTO shift (worker, weekday, starts_at, ends_at, valid_from, valid_to) SELECT id, weekday,"
-         " '00:00', '23:59:59.999999', '-infinity', 'infinity' FROM worker, generate_series(1, 7) AS weekday",
+         " FROM worker"), False),
+        (("INSERT INTO shift (worker, weekday, starts_at, ends_at, valid_from, valid_to) SELECT id, weekday,"
+         " '00:00', '23:59:59.999999', '-infinity', 'infinity' FROM worker, generate_series(1, 7) AS weekday"),
          True),
     ],
 )  # fmt: skip
