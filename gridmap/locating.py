@@ -86,7 +86,7 @@ def search_areas(snapshot: Snapshot, scope: Scope, words: str, limit: int) -> li
     found.sort(
         key=lambda row: (
             snapshot.code[row] != words and snapshot.name[row] != words,
-            ORDER[snapshot.kind[row]],
+            ORDER[str(snapshot.kind[row])],
             snapshot.code[row],
         )
     )

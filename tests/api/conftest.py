@@ -70,17 +70,17 @@ def county() -> list[AreaDraft]:
                         setting="urban",
                     )
                 )
-                for m in range(4):
-                    drafts.append(
-                        AreaDraft(
-                            kind="micro",
-                            code=f"{grid}0{m + 1}",
-                            name=f"{c + 1:02}-{m + 1:02} 微网格",
-                            parent=grid,
-                            geom=box(column + m % 2, row + m // 2, 1, 1),
-                            setting="urban",
-                        )
+                drafts += [
+                    AreaDraft(
+                        kind="micro",
+                        code=f"{grid}0{m + 1}",
+                        name=f"{c + 1:02}-{m + 1:02} 微网格",
+                        parent=grid,
+                        geom=box(column + m % 2, row + m // 2, 1, 1),
+                        setting="urban",
                     )
+                    for m in range(4)
+                ]
     drafts.append(
         AreaDraft(
             kind="precinct", code="990126P1", name="西派出所辖区", parent="990126", geom=box(0, 0, 4, 4)

@@ -97,7 +97,8 @@ def test_a_raised_version_revokes_and_a_changed_role_works_at_once(own_app):
     with own_app.service.database.writer() as session:
         session.execute(
             sa.text(
-                "UPDATE account_role SET area = '990126002' WHERE account = (SELECT id FROM account WHERE name = 'west')"
+                "UPDATE account_role SET area = '990126002'"
+                " WHERE account = (SELECT id FROM account WHERE name = 'west')"
             )
         )
         session.execute(sa.text("NOTIFY gridmap, 'accounts'"))
@@ -146,6 +147,6 @@ def test_the_description_covers_every_route_with_its_errors(app):
     assert "/api/events" in described["paths"]
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
-            if path.startswith("/api/") and path not in {"/api/token"}:
+            if path.startswith("/api/") and path != "/api/token":
                 assert "401" in operation["responses"], (method, path)
                 assert operation["security"], (method, path)
