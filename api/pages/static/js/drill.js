@@ -51,15 +51,20 @@ async function figures(area, state, compares, signal) {
   };
 }
 
+let monthly = "month";
+
+/** Twelve months with those of the year before. Where the service knows no months, they are summed from days. */
 async function year(area, state, today, signal) {
-  const answer = await get(
-    "/api/indicators",
-    { ...filters(state, CATEGORIES), ...yearOfMonths(today), area: area.code, by: "day" },
-    signal,
-  );
-  const before = new Map(byMonth(answer.year_before ?? []).map(({ month, count }) => [month, count]));
+  const query = { ...filters(state, CATEGORIES), ...yearOfMonths(today), area: area.code };
+  const answer = await get("/api/indicators", { ...query, by: monthly }, signal).catch((error) => {
+    if (error.status !== 422 || monthly === "day") throw error;
+    monthly = "day";
+    return get("/api/indicators", { ...query, by: monthly }, signal);
+  });
+  const sums = (rows) => byMonth((rows ?? []).map(({ day, month, count }) => ({ day: day ?? month, count })));
+  const before = new Map(sums(answer.year_before).map(({ month, count }) => [month, count]));
   const earlier = (month) => `${Number(month.slice(0, 4)) - 1}${month.slice(4)}`;
-  return byMonth(answer.days ?? []).map((one) => ({ ...one, before: before.get(earlier(one.month)) ?? null }));
+  return sums(answer.months ?? answer.days).map((one) => ({ ...one, before: before.get(earlier(one.month)) ?? null }));
 }
 
 async function latest(area, state, signal) {
@@ -127,6 +132,9 @@ function numbers(data) {
 
 function trend(data, state) {
   if (!data.monthly?.length) return null;
+  if (data.monthly.every((one) => one.count == null)) {
+    return h("p", { class: "note withheld-note" }, t("drill.trend_withheld"));
+  }
   const inside = (month) => `${month}-31` >= state.from && `${month}-01` < state.to;
   return h(
     "section",

@@ -165,6 +165,7 @@ export default {
   "drill.enter": "One level down",
   "drill.not_found": "Not within your areas",
   "drill.not_found_note": "Your account may see: {place}.",
+  "drill.trend_withheld": "Too few a month: the trend is withheld so that nobody is pointed at.",
   "drill.buildings": "{n} buildings",
   "drill.count_only": "This account sees counts only",
   "drill.week": "week of {date}",

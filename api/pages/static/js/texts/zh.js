@@ -164,6 +164,7 @@ export default {
   "drill.enter": "看下一级",
   "drill.not_found": "不在您的区域内",
   "drill.not_found_note": "您的账号可查看：{place}。",
+  "drill.trend_withheld": "件数太少，走势隐去，以免指认住户。",
   "drill.buildings": "{n} 栋",
   "drill.count_only": "本账号只看件数",
   "drill.week": "{date} 当周",
