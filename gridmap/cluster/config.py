@@ -5,6 +5,7 @@ beside ours where an administrator made one, then what ALTER SYSTEM set.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 from gridmap.cluster.home import Place, write_privately
@@ -89,6 +90,7 @@ def _sizes(memory: int, cores: int) -> dict[str, str]:
         "effective_io_concurrency": "64",
         # Queries here take milliseconds; compiling each costs more than it saves.
         "jit": "off",
+        "dynamic_shared_memory_type": _shared_memory(),
         "max_worker_processes": str(max(8, cores)),
         "max_parallel_workers": str(cores),
         "max_parallel_workers_per_gather": str(max(1, cores // 2)),
@@ -98,6 +100,14 @@ def _sizes(memory: int, cores: int) -> dict[str, str]:
         "autovacuum_vacuum_insert_scale_factor": "0.05",
         "autovacuum_analyze_scale_factor": "0.02",
     }
+
+
+def _shared_memory() -> str:
+    """Containers often give /dev/shm 64 MB, which one parallel query may exceed."""
+    try:
+        return "posix" if shutil.disk_usage("/dev/shm").total >= 256 * _MB else "sysv"  # noqa: S108  only asked
+    except OSError:
+        return "sysv"
 
 
 def _log() -> dict[str, str]:
