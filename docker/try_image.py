@@ -42,7 +42,14 @@ class Stage:
     def argv(self, argv: list[str]) -> list[str]:
         """The command as it runs inside, as the stage's user, in its folder."""
         script = f"cd {shlex.quote(self.folder)} && exec {shlex.join(argv)}"
-        inside = ["chroot", f"--userspec={self.user}:{self.user}", str(self.root), "/bin/sh", "-c", script]
+        inside = [
+            "/usr/sbin/chroot",
+            f"--userspec={self.user}:{self.user}",
+            str(self.root),
+            "/bin/sh",
+            "-c",
+            script,
+        ]
         return ["env", "-i", *(f"{name}={value}" for name, value in self.env.items()), *inside]
 
 
@@ -180,7 +187,7 @@ def try_it(stage: Stage) -> None:
             owner = Path(f"/proc/{service.pid}").stat().st_uid
             assert owner == int(stage.user), f"it runs as {owner}"
         finally:
-            os.kill(service.pid, signal.SIGTERM)
+            service.terminate()
             code = service.wait(30)
     assert code in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, f"ended with {code}"
     print("1 passed, 0 failed")
