@@ -182,6 +182,8 @@ class HeatAsked(BaseModel):
     )
     geometry: bool = True
     crs: str = "wgs84"
+    limit: Annotated[int, Field(ge=1)] | None = Field(None, description="Features a page; by default all")
+    cursor: str | None = None
 
 
 class IndicatorsAsked(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gridmap.errors import InvalidInput
@@ -89,6 +90,12 @@ def event_feature(properties: Mapping[str, Any]) -> dict[str, Any]:
 def cursor(values: Sequence[Any]) -> str:
     """An opaque mark of a place in a list."""
     return base64.urlsafe_b64encode(orjson.dumps(list(values))).decode().rstrip("=")
+
+
+def following(request: Request, last: Sequence[Any]) -> str:
+    """The path of the page after the one that ends with `last`."""
+    url = request.url.include_query_params(cursor=cursor(last))
+    return f"{url.path}?{url.query}"
 
 
 def read_cursor(text: str, kinds: Sequence[type]) -> list[Any]:

@@ -90,10 +90,7 @@ def events(  # what FastAPI injects
         shapes.event_feature(shapes.event(row, service.memory, service.seal.open(row["contact"]), language))
         for row in found.rows
     ]
-    following = None
-    if found.last is not None:
-        following = str(request.url.include_query_params(cursor=shapes.cursor(found.last)))
-        following = following[len(str(request.base_url)) - 1 :]
+    following = None if found.last is None else shapes.following(request, found.last)
     return shapes.json_response(
         {"type": "FeatureCollection", "features": features, "next": following}, media_type=shapes.GEOJSON
     )

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Query
+import numpy as np
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from api import problems, shapes
@@ -37,6 +38,7 @@ _LAYER_NAMES = {
         "hex": "Hexagons",
     },
 }
+LARGEST_PAGE = 20_000
 router = APIRouter(prefix="/api", tags=["heat"])
 Asked = Annotated[HeatAsked, Query()]
 
@@ -62,12 +64,22 @@ def heat_query(asked: HeatAsked, service: Service) -> HeatQuery:
 @router.get(
     "/heat", responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)}
 )
-def heat_values(asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader) -> Response:
-    """Events by grid, area or hexagon; with `geometry=false` the values alone."""
+def heat_values(
+    request: Request, asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader
+) -> Response:
+    """Events by grid, area or hexagon, all of them unless a limit is given; with `geometry=false` the values alone."""
     principal.require("counts")
     audience = Audience.of(principal, service.settings.withhold_below)
     answer = heat(session, service.memory.snapshot, heat_query(asked, service), audience)
-    body = answer.to_geojson(geometry=asked.geometry, crs=reference_systems.normalise(asked.crs))
+    part, following = slice(None), None
+    if asked.limit is not None or asked.cursor:
+        (after,) = shapes.read_cursor(asked.cursor, (str,)) if asked.cursor else ("",)
+        start = int(np.searchsorted(answer.code.astype(str), after, side="right")) if after else 0
+        part = slice(start, start + min(asked.limit or LARGEST_PAGE, LARGEST_PAGE))
+        if part.stop < len(answer):
+            following = shapes.following(request, [str(answer.code[part.stop - 1])])
+    crs = reference_systems.normalise(asked.crs)
+    body = answer.to_geojson(geometry=asked.geometry, crs=crs, part=part, following=following)
     return Response(body, media_type=shapes.GEOJSON)
 
 

@@ -105,8 +105,7 @@ def areas(  # noqa: PLR0913  # the query's parameters
     following = None
     if len(rows) > limit:
         rows = rows[:limit]
-        url = str(request.url.include_query_params(cursor=shapes.cursor([snapshot.code[rows[-1]]])))
-        following = url[len(str(request.base_url)) - 1 :]
+        following = shapes.following(request, [snapshot.code[rows[-1]]])
     body = area_features(
         snapshot, rows, crs=reference_systems.normalise(crs), geometry=geometry, following=following
     )
