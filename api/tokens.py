@@ -1,17 +1,20 @@
 """Signed tokens: a bearer token for programs, a session for the pages with a CSRF value bound to it."""
 
+import contextlib
 import datetime as dt
 import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import jwt
 
-from gridmap.errors import Unauthorised
+from gridmap.errors import NotPossible, Unauthorised
 from gridmap.settings import Settings
 
 ALGORITHM = "HS256"
@@ -22,18 +25,39 @@ Kind = Literal["bearer", "session"]
 
 
 def secret_key(settings: Settings) -> str:
-    """The installation's secret: from the settings, else made once and kept in the home, readable by its owner."""
+    """The installation's secret: from the settings, else made once and kept in the home, readable by its owner.
+
+    Raises:
+        NotPossible: it cannot be read or made, or its file is empty.
+    """
     if settings.secret_key:
         return settings.secret_key
     path = settings.home / SECRET_FILE
-    settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(number, "w") as file:
-        file.write(secrets.token_urlsafe(48))
-    return path.read_text().strip()
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotPossible(
+            f"The secret key {path} cannot be read or made ({error}): set GRIDMAP_HOME to a folder of yours,"
+            " or GRIDMAP_SECRET_KEY"
+        ) from error
+    if not secret:
+        raise NotPossible(f"The secret key {path} is empty: restore it, or remove it to have a new one made")
+    return secret
+
+
+def _make_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not there: another process that starts at the same moment must never read half of it.
+    descriptor, name = tempfile.mkstemp(prefix=f".{SECRET_FILE}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(48))
+        with contextlib.suppress(FileExistsError):  # the other one was first
+            os.link(name, path)
+    finally:
+        os.unlink(name)  # noqa: PTH108  # beside os.link
 
 
 @dataclass(frozen=True, slots=True)

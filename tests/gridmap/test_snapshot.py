@@ -1,0 +1,106 @@
+"""One edition in memory: its arrays, the tree of its areas, and the paths that hold a place."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridmap import snapshot as snapshots
+from gridmap.index import GRIDS, KINDS, NESTING, OVERLAYS
+from gridmap.snapshot import ORDER, outermost
+
+
+@pytest.fixture(scope="module")
+def made(shared_desk):
+    return shared_desk.memory.snapshot
+
+
+def test_arrays_are_parallel_and_in_the_order_of_codes(made, county):
+    assert len(made) == len(county.drafts()) == 50
+    for column in (made.kind, made.name, made.setting, made.parent, made.path, made.geom, made.households):
+        assert len(column) == 50
+    assert made.code.tolist() == sorted(made.code)
+    assert [made.row[code] for code in made.code] == list(range(50))
+    assert (made.edition, made.in_force_from) == (1, None)
+
+
+def test_codes_are_ordered_by_their_bytes(desk, county):
+    """As Python compares them: the smallest code wins a border, whatever the server's collation."""
+    desk.load(*(county.area("town", code, county.box(20 + i, 0)) for i, code in enumerate("aB_b1A")))
+    assert desk.memory.snapshot.code.tolist() == sorted(desk.memory.snapshot.code)
+
+
+def test_the_tree(made, county):
+    micro = made.row[county.micro(5, 2)]
+    above = [made.code[row] for row in made.ancestors(micro)]
+    grid = county.comprehensive(5, 2)
+    assert above == ["990126", "990126002", "990126002002", grid, county.micro(5, 2)]
+    assert {made.code[row] for row in made.children(grid)} == {
+        county.micro(x, y) for x in (4, 5) for y in (2, 3)
+    }
+    assert {made.code[row] for row in made.children("990126")} == {
+        "990126001", "990126002", "990126P1", "990126P2",
+    }  # fmt: skip
+    assert len(made.children("nowhere")) == 0
+    assert len(made.rows_of("micro")) == 32
+    assert len(made.rows_of("court")) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lift_is_the_area_above_of_a_kind(made, kind):
+    lift = made.lift(kind)
+    assert lift.dtype == np.int32
+    assert len(lift) == len(made)
+    for row, lifted in enumerate(lift):
+        labels = [label for label in made.path[row].split(".") if made.kind[made.row[label]] == kind]
+        assert lifted == (made.row[labels[0]] if labels else -1)
+    assert made.lift(kind) is lift
+
+
+def test_codes_of_rows(made):
+    assert made.codes(np.array([0, -1, 3])).tolist() == [made.code[0], None, made.code[3]]
+
+
+def test_paths_of_places_are_the_outermost_of_each(made, county):
+    places = [county.at(0.5, 0.5), county.at(5.5, 2.5), county.at(-5, 0), county.at(4, 2)]
+    found = made.paths_of(made.index.locate(*np.array(places).T, 0.0))
+    assert found[2] == []
+    assert len(found[1]) == 3  # micro-grid, dedicated grid and precinct
+    for (lon, lat), paths in zip(places, found, strict=True):
+        one = made.index.locate_one(lon, lat, 0.0)
+        held = {made.path[row] for row in one.holds.values() if row >= 0}
+        assert paths == outermost(held)
+
+
+label = st.sampled_from(["a", "b", "ab", "a_", "1"])
+
+
+@given(st.lists(st.lists(label, min_size=1, max_size=4).map(".".join), max_size=8))
+def test_outermost_leaves_out_what_another_path_says(paths):
+    kept = outermost(paths)
+    assert kept == outermost(reversed(paths)) == sorted(set(kept))
+    for path in paths:
+        assert any(each == path or each.startswith(path + ".") for each in kept)
+    for one, other in itertools.permutations(kept, 2):
+        assert not other.startswith(one + ".")
+
+
+def test_a_snapshot_cannot_be_changed(made):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.edition = 2
+
+
+def test_before_the_first_load_everything_answers_nobody():
+    empty = snapshots.empty()
+    assert (len(empty), empty.edition) == (0, 0)
+    assert empty.bounds.shape == (0, 4)
+    assert empty.index.locate([112.0], [30.0]).method.tolist() == ["none"]
+    assert empty.index.locate_one(112.0, 30.0).owner == -1
+
+
+def test_every_kind_has_its_place_in_the_order():
+    assert set(ORDER) == set(KINDS) == {*NESTING, *OVERLAYS, *GRIDS}
+    assert sorted(NESTING, key=ORDER.__getitem__) == list(NESTING)
