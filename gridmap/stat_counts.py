@@ -6,6 +6,7 @@ open events are few and have an index of their own.
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
@@ -163,16 +164,40 @@ def _jurisdictions(snapshot: Snapshot, rows: Bools | None) -> list[str]:
     return codes
 
 
-def by_local_day(session: Session, selection: Selection, condition: Clauses, zone: str) -> dict[dt.date, int]:
-    """Events a local day."""
+def by_local_day(
+    session: Session, selection: Selection, condition: Clauses, zone: ZoneInfo
+) -> dict[dt.date, int]:
+    """Events each local day of a period, also where there are none.
+
+    Raises:
+        InvalidInput: more than three years.
+    """
     where, binds = condition
     chosen, more = filters(selection)
-    statement = (
-        f"SELECT CAST(occurred_at AT TIME ZONE :zone AS date) AS day, count(*) FROM event"
-        f" WHERE {_OCCURRED} AND {chosen} AND {where} GROUP BY 1"
-    )
-    period = {"since": selection.period.since, "until": selection.period.until, "zone": zone}
-    return {row[0]: row[1] for row in session.execute(sa.text(statement), {**binds, **more, **period})}
+    period = selection.period
+    counts = dict.fromkeys(period.days(zone), 0)
+    binds = {**binds, **more}
+    if "leaves" in binds:  # of few areas: what is left of the period is small
+        statement = (
+            "SELECT CAST(occurred_at AT TIME ZONE :zone AS date), count(*) FROM event"
+            f" WHERE {_OCCURRED} AND {chosen} AND {where} GROUP BY 1"
+        )
+        binds |= {"since": period.since, "until": period.until, "zone": zone.key}
+    else:
+        # A range a day, each counted in the index by itself: a quarter of the time that turning half a million
+        # moments into local dates takes.
+        statement = (
+            "SELECT day.name, (SELECT count(*) FROM event WHERE occurred_at >= day.starts"
+            f" AND occurred_at < day.ends AND {chosen} AND {where})"
+            " FROM unnest(CAST(:days AS date[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))"
+            " AS day (name, starts, ends)"
+        )
+        midnights = [dt.datetime.combine(day, dt.time(), zone) for day in counts]
+        edges = [period.since, *midnights[1:], period.until]
+        binds |= {"days": list(counts), "starts": edges[:-1], "ends": edges[1:]}
+    for day, number in session.execute(sa.text(statement), binds):
+        counts[day] = number
+    return counts
 
 
 def by_category(session: Session, selection: Selection, condition: Clauses) -> dict[str, int]:

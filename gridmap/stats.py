@@ -208,7 +208,7 @@ def by_step(
     for selection in (now, stat_counts.before(now)):
         counts = dict.fromkeys(selection.period.days(zone), 0)
         for sign, part in place.parts(session, selection, audience):
-            for day, number in stat_counts.by_local_day(session, part, place.condition, zone.key).items():
+            for day, number in stat_counts.by_local_day(session, part, place.condition, zone).items():
                 counts[day] += sign * number
         if unit == "month":
             months: dict[dt.date, int] = {}
@@ -343,9 +343,13 @@ def _children(snapshot: Snapshot, area: str | None, audience: Audience) -> NDArr
 
 def _grids(snapshot: Snapshot, counts: Counts, audience: Audience) -> tuple[Ints, Ints]:
     """For every row 1 where it is a finest grid, and 1 where one of its events has been taken up."""
-    held_by = {code for code, kind in zip(snapshot.parent, snapshot.kind, strict=True) if kind == "micro"}
-    finest = (snapshot.kind == "micro") | (
-        (snapshot.kind == "comprehensive") & ~np.isin(snapshot.code, list(held_by))
+    divided = {code for code, kind in zip(snapshot.parent, snapshot.kind, strict=True) if kind == "micro"}
+    finest = np.array(
+        [
+            kind == "micro" or (kind == "comprehensive" and code not in divided)
+            for code, kind in zip(snapshot.code, snapshot.kind, strict=True)
+        ],
+        dtype=bool,
     )
     known = stat_counts.open_to(audience, snapshot)
     taken_up = (counts.of("received", known) - counts.of("untouched", known))[:-1] > 0

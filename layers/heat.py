@@ -24,7 +24,7 @@ from gridmap.access import Scope
 from gridmap.errors import InvalidInput
 from gridmap.event_queries import visible_row
 from gridmap.periods import Period
-from gridmap.selection import Selection
+from gridmap.selection import Selection, plan_for_these_values
 from gridmap.snapshot import KINDS, Snapshot
 from gridmap.withholding import Audience, Bools, held, withheld
 from layers import classes, hotspots
@@ -115,6 +115,7 @@ def heat(session: Session, snapshot: Snapshot, query: HeatQuery, audience: Audie
     """
     within = visible_row(snapshot, audience.counts, query.area) if query.area else None
     selection = query.selection(audience)
+    plan_for_these_values(session)
     if query.by == "hex":
         wanted = Hexagons(query.res, within, query.classes)
         return hex_heat(session, snapshot, selection, wanted, audience)
