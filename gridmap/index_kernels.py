@@ -40,14 +40,14 @@ def _entry(function):
         return njit(nogil=True)(function)
 
 
-@njit(inline="always")
+@njit
 def _gap(a, b, difference):
     part = a - difference
     rest = difference + part
     return (a - rest) + (part - b)
 
 
-@njit(inline="always")
+@njit
 def _low_part(a, b, high):
     c = SPLITTER * a
     a1 = c - (c - a)
@@ -80,7 +80,7 @@ def _close_side(ax, ay, bx, by, px, py):
     return 0
 
 
-@njit(inline="always")
+@njit
 def _side(ax, ay, bx, by, px, py):
     left, right = (ax - px) * (by - py), (ay - py) * (bx - px)
     det, bound = left - right, abs(left + right) * FILTER
@@ -91,7 +91,7 @@ def _side(ax, ay, bx, by, px, py):
     return _close_side(ax, ay, bx, by, px, py)
 
 
-@njit(inline="always")
+@njit
 def _corner_side(cx, cy, ax, ay, bx, by):
     if ay <= cy and by <= cy:
         return 1 if bx > ax else -1
@@ -139,7 +139,7 @@ def _walk(px, py, cx, cy, ax, ay, bx, by):
     return 1 if place != sign else 0
 
 
-@njit(inline="always")
+@njit
 def _chain(px, py, cx, cy, coords, at, many, bits, inside, border):
     """What a chain of edges makes of the bits inside and on the border; border -1: it cannot be told.
 
@@ -178,7 +178,7 @@ def _chain(px, py, cx, cy, coords, at, many, bits, inside, border):
     return inside, border
 
 
-@njit(inline="always")
+@njit
 def _lowest(bits):
     number = 0
     while not bits & 1:
@@ -187,7 +187,7 @@ def _lowest(bits):
     return number
 
 
-@njit(inline="always")
+@njit
 def _in_leaf(px, py, cx, cy, begin, pool, coords):
     """Row and state."""
     chains, polygons = pool[begin + CHAINS], pool[begin + POLYGONS]
@@ -210,7 +210,7 @@ def _in_leaf(px, py, cx, cy, begin, pool, coords):
     return NOBODY, NONE
 
 
-@njit(inline="always")
+@njit
 def _cells(lon, lat, shape, rows, cells):
     """Numbers of the cells of the first division; -1 outside, also for what is no number."""
     x0, y0, _, per_degree, columns = shape
@@ -223,7 +223,7 @@ def _cells(lon, lat, shape, rows, cells):
         cells[k] = np.int32(v) * width + np.int32(u) if inside else np.int32(-1)
 
 
-@njit(inline="always")
+@njit
 def _descend(px, py, shape, root, nodes):
     """Code of the smallest cell, and its corner."""
     x0, y0, size, per_degree, columns = shape

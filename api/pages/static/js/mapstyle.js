@@ -187,8 +187,8 @@ function chosen(c) {
       filter: ["==", ["get", "code"], ""],
     },
     { ...line("hover-hex-line", "hex", { "line-color": c.ink, "line-width": 2 }), filter: ["==", ["get", "cell"], ""] },
-    line("chosen-casing", "chosen", { "line-color": c.surface, "line-width": 7 }),
-    line("chosen-line", "chosen", { "line-color": c.brand, "line-width": 3.4 }),
+    line("chosen-casing", "chosen", { "line-color": c.surface, "line-width": ramp(11, 3.4, 13.5, 7) }),
+    line("chosen-line", "chosen", { "line-color": c.brand, "line-width": ramp(11, 1.8, 13.5, 3.4) }),
   ];
 }
 
