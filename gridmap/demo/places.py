@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gridmap.demo.city import Areas, Buildings, Floats, Ints
-from gridmap.index import NEAREST, AreaIndex
+from gridmap.index import AreaIndex
+from gridmap.index_answers import NEAREST
 from gridmap.snapshot import outermost
 
 TOLERANCE_M = 50.0

@@ -545,7 +545,7 @@ def test_a_failure_leaves_no_trace(fresh_url, city):
     database = Database(fresh_url)
     before = _structure(database)
 
-    def fail(table, done, all_):  # noqa: ARG001  # the signature of a progress report
+    def fail(table, done, all_):  # the signature of a progress report
         if table == "indexes":
             raise KeyboardInterrupt
 
