@@ -1,6 +1,7 @@
 """The rule of ownership, the same on every path."""
 
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridmap import crs, index_answers, index_engine, index_exact, index_lattice, index_search
+from gridmap import crs, index_answers, index_exact, index_lattice, index_search
 from gridmap.errors import InvalidInput
 from gridmap.index import GRIDS, KINDS, METHODS, AreaIndex, GridIndex
 
@@ -132,7 +133,7 @@ def test_many_at_once_are_answered_like_one(areas, engine):
     np.testing.assert_array_equal(method[~in_area], many.method_code[~in_area])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.permutations(CODES))
 def test_the_order_of_the_areas_does_not_matter(order):
     lon, lat = np.array([case[:2] for case in RULE]).T
@@ -161,7 +162,7 @@ def test_inside_wins_over_a_border_with_a_smaller_code():
 def metres_by_projection(lon: float, lat: float, polygon: shapely.Geometry) -> float:
     """Distance by the azimuthal equidistant projection around the place, edges in pieces of some metres."""
     project = pyproj.Proj(proj="aeqd", lon_0=lon, lat_0=lat, ellps="WGS84")
-    near = shapely.segmentize(polygon.boundary, 5e-5)
+    near = shapely.segmentize(polygon.boundary, 1e-4 * math.cos(math.radians(lat)))
     return shapely.distance(shapely.Point(0, 0), shapely.transform(near, project, interleaved=False))
 
 
@@ -179,19 +180,21 @@ def test_nearest_is_the_nearest_in_true_metres(lat):
     ]
     codes = [f"{i:03d}" for i in range(60)]
     index = AreaIndex.from_arrays(polygons, codes, ["micro"] * 60, codes)
-    lons, lats = (np.array([[113.0], [lat]]) + rng.uniform(-0.022, 0.022, (2, 300))).tolist()
+    lons, lats = (np.array([[113.0], [lat]]) + rng.uniform(-0.022, 0.022, (2, 120))).tolist()
     found = index.locate(lons, lats, 300.0)
     checked = 0
     for i in np.flatnonzero(found.method_code >= METHODS.index("nearest")):
-        metres = [metres_by_projection(lons[i], lats[i], polygon) for polygon in polygons]
-        best = int(np.argmin(metres))
-        if metres[best] > 300.0 * (1 + 1e-6):
+        # no degree of latitude is twice as long as another: the nearest is among these
+        degrees = np.hypot(*((centres - [lons[i], lats[i]]) * [np.cos(np.radians(lat)), 1]).T)
+        few = np.flatnonzero(degrees < degrees.min() + 0.005)
+        metres = np.array([metres_by_projection(lons[i], lats[i], polygons[k]) for k in few])
+        if metres.min() > 300.0 * (1 + 1e-6):
             assert found.owner[i] == -1
-        elif metres[best] < 300.0 * (1 - 1e-6):
-            assert found.owner[i] == best
-            assert found.distance_m[i] == pytest.approx(metres[best], rel=1e-6, abs=1e-6)
+        elif metres.min() < 300.0 * (1 - 1e-6):
+            assert found.owner[i] == few[metres.argmin()]
+            assert found.distance_m[i] == pytest.approx(metres.min(), rel=1e-6, abs=1e-6)
             checked += 1
-    assert checked > 40
+    assert checked > 15
 
 
 def test_the_tolerance_is_a_limit(areas):
@@ -274,13 +277,11 @@ def test_many_threads_ask_at_once():
 
 def test_pickled_it_answers_the_same(areas):
     lon, lat = np.array([case[:2] for case in RULE]).T
-    again = pickle.loads(pickle.dumps(areas))
+    again = pickle.loads(pickle.dumps(areas))  # noqa: S301  # our own
     assert answers(again.locate(lon, lat)) == answers(areas.locate(lon, lat))
     grids = GridIndex.from_frame(frame())
-    assert (
-        pickle.loads(pickle.dumps(grids)).locate(lon, lat).position.tolist()
-        == grids.locate(lon, lat).position.tolist()
-    )
+    same = pickle.loads(pickle.dumps(grids))  # noqa: S301  # our own
+    assert same.locate(lon, lat).position.tolist() == grids.locate(lon, lat).position.tolist()
 
 
 def frame(**columns) -> geopandas.GeoDataFrame:
@@ -385,7 +386,18 @@ def test_constants_of_the_compiled_code_are_those_of_the_rest():
 
     for module, names in {
         index_exact: ["UNCERTAIN", "FILTER", "SPLITTER", "LEAST", "MOST"],
-        index_lattice: ["FAN", "CHILDREN", "NOBODY", "COVER", "POLYGONS", "CHAINS", "HELD", "HEAD", "CHAIN", "OPEN_LEAF"],
+        index_lattice: [
+            "FAN",
+            "CHILDREN",
+            "NOBODY",
+            "COVER",
+            "POLYGONS",
+            "CHAINS",
+            "HELD",
+            "HEAD",
+            "CHAIN",
+            "OPEN_LEAF",
+        ],
         index_answers: ["INSIDE", "BORDER", "NONE", "OPEN"],
         index_search: ["_ON", "_OPEN"],
     }.items():
@@ -395,8 +407,6 @@ def test_constants_of_the_compiled_code_are_those_of_the_rest():
 
 def run(program: str, **environment: str) -> str:
     """What a fresh process prints."""
-    import os
-
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ | environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
@@ -442,7 +452,7 @@ print(index_engine._kernels.locate.stats.cache_path or "nowhere")
 
 
 def test_nobody_waits_for_the_compiler(tmp_path):
-    """Cold: NumPy goes on until compiling is worth it. Warm: compiled code as soon as Numba is worth its import."""
+    """Cold: NumPy goes on until compiling is worth it. Warm: compiled as soon as Numba is worth its import."""
     cold = run(BULK, NUMBA_CACHE_DIR=str(tmp_path)).split("\n")
     assert cold[:6] == ["False False"] * 2 + ["True False"] * 2 + ["True True"] * 2
     assert cold[6].startswith(str(tmp_path))
@@ -505,4 +515,3 @@ def test_counties_in_cgcs2000_hold_their_inner_points():
 def test_kinds_are_all_there():
     assert set(GRIDS) < set(KINDS)
     assert len(KINDS) == 13
-    assert index_engine.Engine is not None
