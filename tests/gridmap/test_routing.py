@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gridmap import routing
@@ -164,7 +164,7 @@ def test_every_category_has_its_roles_and_they_have_names():
         assert set(roles) <= set(ROLE_NAMES)
 
 
-ROLES = ["worker_full_time", "worker_part_time", "leader", "liaison", "mediator", "police", "judge"]
+ROLES = ["worker_full_time", "worker_full_time", "worker_part_time", "leader", "mediator", "police", "judge"]
 
 
 @st.composite
@@ -223,7 +223,19 @@ def _staff(session, county, staff, units):
         county.insert(session, "service_area", unit=unit, area=area)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(  # the same level and role: the share of capacity decides, then the number
+    drawn=(
+        [
+            ("worker_full_time", 4, 3, True, ["990126001001001"]),
+            ("worker_full_time", 4, 1, True, ["990126001001001"]),
+            ("worker_full_time", 2, 1, True, ["990126001001001"]),
+            ("worker_full_time", 4, 1, True, ["990126001001001"]),
+        ],
+        [],
+        "appeal",
+    )
+)
 @given(drawn=rosters())
 def test_one_by_one_in_bulk_and_by_the_rules_the_same_worker_is_chosen(shared_desk, county, drawn):
     """SQL of single intake, the bulk's own arithmetic, and `pick` on what the database says of loads."""
