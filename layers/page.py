@@ -2,69 +2,64 @@
 
     heat_map_page([("矛盾纠纷", answer), ("蜂窝", hexagons)], title="云江县", language="zh")
 
-One layer is shown at a time, with its legend; the names of areas are data and are escaped.
+One layer is shown at a time, with its legend. Names of areas are data: they travel as JSON with every `<` escaped
+and are set as text, never as markup. Outlines stand in the page once, however many layers draw them, rounded to a
+millionth of a degree (a tenth of a metre); folium's own GeoJson takes ten times the bytes and a hundred the time.
 """
 
 import base64
 import html
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
+import shapely
+from numpy.typing import NDArray
 
-from layers import classes, colors
+from layers import colors
 from layers.answer import Heat
+from layers.legend import brief, legend
 
-VENDOR = Path(__file__).with_name("vendor") / "leaflet"
-# Nothing else on the page has an id that begins so.
-_HATCH = "gridmap-withheld"
-
+_VENDOR = Path(__file__).with_name("vendor") / "leaflet"
+_ASSETS = Path(__file__).with_name("assets")
+_FINE = 1_000_000  # parts of a degree
 _WORDS = {
     "zh": {
-        "count": "件数",
-        "per_100_households": "每百户事件",
-        "change": "同比变化（%）",
-        "hotspot": "聚集显著性（Gi* z 值）",
-        "none": "无事件",
-        "null": "无数值",
-        "withheld": "少于 {k} 件，不显示数值",
         "events": "{n} 件",
         "households": "{n} 户",
-        "below": "＜ {x}",
-        "from": "≥ {x}",
-        "areas": "个",
+        "per_100_households": "{x} 件/百户",
+        "change": "同比 {x}%",
+        "hotspot": "z = {x}",
+        "before": "对比期 {n} 件",
+        "withheld": "少于 {k} 件，不显示数值",
+        "few": "件数太少，不比",
+        "nobody": "无住户",
         "edition": "第 {n} 版边界",
+        "then": "按发生时边界",
+        "not_shown": "少于 {k} 件的不显示数值，以免指认住户；合计仍计入。",
+        "significance": "显著性，不是数量。",
+        "hex": "只供查看，不用于考核。",
     },
     "en": {
-        "count": "Events",
-        "per_100_households": "Events per 100 households",
-        "change": "Change (%)",
-        "hotspot": "Clustering (Gi*, z)",
-        "none": "No event",
-        "null": "No value",
-        "withheld": "Fewer than {k}, not shown",
         "events": "{n} events",
         "households": "{n} households",
-        "below": "< {x}",
-        "from": "≥ {x}",
-        "areas": "",
+        "per_100_households": "{x} per 100 households",
+        "change": "{x} % against the period before",
+        "hotspot": "z = {x}",
+        "before": "{n} before",
+        "withheld": "Fewer than {k}, not shown",
+        "few": "Too few to compare",
+        "nobody": "Nobody lives here",
         "edition": "Boundaries of edition {n}",
+        "then": "Boundaries as they were",
+        "not_shown": "Fewer than {k} are not shown, so that nobody can be recognised; totals include them.",
+        "significance": "Significance, not amount.",
+        "hex": "For looking, not for ranking.",
     },
 }
-
-
-@cache
-def _library() -> tuple[str, str]:
-    """Leaflet's script and style sheet, its pictures inside."""
-    style = (VENDOR / "leaflet.css").read_text()
-    for name in ("layers.png", "layers-2x.png"):
-        picture = base64.b64encode((VENDOR / name).read_bytes()).decode()
-        style = style.replace(f"url(images/{name})", f"url(data:image/png;base64,{picture})")
-    style = style.replace("url(images/marker-icon.png)", "none")
-    return (VENDOR / "leaflet.js").read_text(), style
 
 
 def heat_map_page(
@@ -73,213 +68,195 @@ def heat_map_page(
     title: str,
     language: str = "zh",
     basemap_url: str | None = None,
+    dark: bool = False,
 ) -> str:
     """A whole HTML page.
 
     Args:
         layers: a name and an answer each; the first is shown.
-        title: of the page; escaped.
+        title: of the page.
         language: `zh` or `en`.
         basemap_url: raster tiles to draw below; by default none, and the page needs no network.
+        dark: for a wall screen.
     """
-    import folium  # noqa: PLC0415  # brings pandas and requests along: only who asks for a page pays
+    import folium  # noqa: PLC0415  # 80 MB that only who asks for a page pays
 
-    words = _WORDS[language]
-    page = folium.Map(tiles=None, control_scale=True, zoom_control=True, prefer_canvas=False)
+    page = folium.Map(tiles=None, zoom_control=True, prefer_canvas=True)
     page.default_js, page.default_css = [], []
     frame: Any = page.get_root()
-    script, style = _library()
-    _put(frame.header, "leaflet", f"<script>{script}</script>")
-    _put(frame.header, "leaflet_css", f"<style>{style}{_STYLE}</style>")
-    _put(frame.header, "title", f"<title>{html.escape(title)}</title>")
-    _put(frame.html, "title_bar", f'<h1 class="gm-title">{html.escape(title)}</h1>')
+    frame.title = html.escape(title)
+    _put(frame.header, "leaflet", _library(dark=dark))
     if basemap_url:
         folium.TileLayer(basemap_url, attr=" ", control=False).add_to(page)
-    for number, (name, heat) in enumerate(layers):
-        _layer(folium, heat, html.escape(name), words, show=number == 0).add_to(page)
-        _put(frame.html, f"legend{number}", _legend(heat, name, words, hidden=number > 0))
-    folium.LayerControl(collapsed=False, position="topright").add_to(page)
-    _put(frame.html, "hatch", _PATTERN)
-    _put(frame.script, "legends", _SWITCH.replace("MAP", page.get_name()))
-    bounds = _bounds([heat for _, heat in layers])
-    if bounds is not None:
-        page.fit_bounds(bounds)
+    _put(frame.script, "data", f"const gridmapData = {_json(_data(layers, title, language, dark=dark))};")
+    _put(page, "frame", f"gridmapFrame({page.get_name()}, gridmapData);", macro="script")
+    for number, (name, _) in enumerate(layers):
+        _folium_layer(folium)(html.escape(name), number, show=number == 0).add_to(page)
+    if len(layers) > 1:
+        folium.LayerControl(collapsed=False, position="topright").add_to(page)
     rendered: str = frame.render()
     return rendered
 
 
-def _put(parent: Any, name: str, text: str) -> None:
-    """Adds text as it is: branca would read braces in it as a template."""
-    from branca.element import Element  # noqa: PLC0415  # as folium
+@cache
+def _folium_layer(folium: Any) -> Any:
+    """The kind of folium layer that draws an answer; folium's layer control knows it like any other."""
+    from folium.template import Template  # noqa: PLC0415  # as folium
 
-    parent.add_child(Element("{% raw %}" + text.replace("{% endraw %}", "") + "{% endraw %}"), name=name)
+    class HeatLayer(folium.map.Layer):  # type: ignore[misc]  # folium has no types
+        _template = Template(
+            "{% macro script(this, kwargs) %}"
+            "var {{ this.get_name() }} = gridmapHeat(gridmapData, {{ this.number }});"
+            "{% endmacro %}"
+        )
+
+        def __init__(self, name: str, number: int, *, show: bool) -> None:
+            super().__init__(name=name, overlay=False, show=show)
+            self._name = "HeatLayer"
+            self.number = number
+
+    return HeatLayer
 
 
-def _bounds(heats: Sequence[Heat]) -> list[list[float]] | None:
-    import shapely  # noqa: PLC0415  # as folium
+def _put(parent: Any, name: str, text: str, *, macro: str | None = None) -> None:
+    """Adds text as it is: what stands in it is no template, whatever braces it has."""
+    from branca.element import Element, MacroElement  # noqa: PLC0415  # as folium
+    from jinja2 import Template  # noqa: PLC0415  # as folium
 
-    boxes = [shapely.total_bounds(heat.outlines.geometries()) for heat in heats if len(heat)]
-    if not boxes:
+    element: Any = MacroElement() if macro else Element()  # type: ignore[no-untyped-call]  # branca has few
+    element.text = text
+    body = "{{ this.text }}"
+    element._template = Template(  # how branca's elements are made
+        f"{{% macro {macro}(this, kwargs) %}}{body}{{% endmacro %}}" if macro else body
+    )
+    parent.add_child(element, name=name)
+
+
+@cache
+def _library(*, dark: bool) -> str:
+    """Leaflet's script and style sheet, its pictures inside, then our own."""
+    style = (_VENDOR / "leaflet.css").read_text(encoding="utf-8")
+    for name in ("layers.png", "layers-2x.png"):
+        picture = base64.b64encode((_VENDOR / name).read_bytes()).decode()
+        style = style.replace(f"url(images/{name})", f"url(data:image/png;base64,{picture})")
+    style = style.replace("url(images/marker-icon.png)", "none")
+    tokens = "".join(f"--{token}:{colour};" for token, colour in colors.palette(dark=dark).items())
+    own = (_ASSETS / "heat-map.css").read_text(encoding="utf-8")
+    script = (_VENDOR / "leaflet.js").read_text(encoding="utf-8")
+    drawing = (_ASSETS / "heat-map.js").read_text(encoding="utf-8")
+    return f"<style>{style}:root{{{tokens}}}{own}</style><script>{script}</script><script>{drawing}</script>"
+
+
+def _json(data: object) -> str:
+    """JSON that cannot end the script around it, whatever strings it holds."""
+    text = orjson.dumps(data).decode()
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _data(layers: Sequence[tuple[str, Heat]], title: str, language: str, *, dark: bool) -> dict[str, object]:
+    words = _WORDS[language]
+    places: dict[tuple[str, ...], int] = {}
+    drawn, shown, boxes = [], [], []
+    for _, answer in layers:
+        key = (answer.by, answer.kind, *answer.code.tolist())
+        if key not in places:
+            places[key] = len(places)
+            shapes = answer.outlines.geometries()
+            drawn.append(
+                {
+                    "names": (answer.code if answer.name is None else answer.name).tolist(),
+                    "shapes": _rings(shapes),
+                }
+            )
+            boxes.append(shapely.total_bounds(shapes))
+        told = legend(answer, language)
+        entries = [
+            {"key": one.key, "token": one.token, "label": one.label, "number": one.number}
+            for one in told.entries
+        ]
+        shown.append(
+            {
+                "places": places[key],
+                "legend": {"title": told.title, "entries": entries},
+                "keys": told.of.tolist(),
+                "lines": _lines(answer, words),
+                "notes": _notes(answer, words),
+            }
+        )
+    return {
+        "title": title,
+        "subtitle": _subtitle(layers[0][1], words) if layers else "",
+        "bounds": _bounds(np.array(boxes)),
+        "colours": dict(colors.palette(dark=dark)),
+        "places": drawn,
+        "layers": shown,
+    }
+
+
+def _bounds(boxes: NDArray[np.float64]) -> list[list[float]] | None:
+    boxes = boxes.reshape(-1, 4)
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    if not len(boxes):
         return None
-    stacked = np.array(boxes)
-    west, south = stacked[:, :2].min(axis=0).tolist()
-    east, north = stacked[:, 2:].max(axis=0).tolist()
+    west, south = boxes[:, :2].min(axis=0).tolist()
+    east, north = boxes[:, 2:].max(axis=0).tolist()
     return [[south, west], [north, east]]
 
 
-def _layer(folium: Any, heat: Heat, name: str, words: dict[str, str], *, show: bool) -> Any:
-    """A heat's features with their colours and tips; an empty one is still in the switch."""
-    fills = _fills(heat)
-    features = [
-        {"type": "Feature", "geometry": json.loads(shape), "properties": {"fill": fill, "tip": tip}}
-        for shape, fill, tip in zip(heat.outlines.json("wgs84"), fills, _tips(heat, words), strict=True)
-    ]
-    collection = {"type": "FeatureCollection", "features": features}
-    if not features:
-        return folium.FeatureGroup(name=name, overlay=False, show=show)
-    line = colors.palette()["ink"]
-    return folium.GeoJson(
-        collection,
-        name=name,
-        overlay=False,
-        show=show,
-        smooth_factor=0.3,
-        style_function=lambda feature: {
-            "fillColor": feature["properties"]["fill"],
-            "fillOpacity": 0.92,
-            "color": line,
-            "weight": 0.6,
-            "opacity": 0.35,
-        },
-        highlight_function=lambda _: {"weight": 2.5, "opacity": 1, "color": colors.palette()["brand"]},
-        tooltip=folium.GeoJsonTooltip(["tip"], labels=False, sticky=True, class_name="gm-tip"),
-    )
+def _rings(shapes: NDArray[np.object_]) -> list[list[list[list[int]]]]:
+    """Polygons of rings of whole numbers, each the step from the one before; rings are not closed."""
+    found = []
+    for shape in shapes:
+        parts = []
+        for polygon in shapely.get_parts(shape):
+            rings = []
+            for ring in (polygon.exterior, *polygon.interiors):
+                places = np.rint(shapely.get_coordinates(ring)[:-1] * _FINE).astype(np.int64)
+                rings.append(np.diff(places, axis=0, prepend=0).ravel().tolist())
+            parts.append(rings)
+        found.append(parts)
+    return found
 
 
-def _classed(heat: Heat) -> tuple[colors.Scheme, list[float]]:
-    """Colours and lower bounds of the classes that can occur: what lies below the first may all be withheld."""
-    shown = heat.value[~heat.withheld & np.isfinite(heat.value) & (heat.value != 0)]
-    empty_below = (
-        bool(heat.breaks) and heat.withhold_below is not None and bool((shown >= heat.breaks[0]).all())
-    )
-    edges = heat.breaks[1:] if empty_below else heat.breaks
-    return colors.scheme(heat.measure, len(edges)), edges
-
-
-def _fills(heat: Heat) -> list[str]:
-    palette = colors.palette()
-    scheme, edges = _classed(heat)
-    steps = [palette[token] for token in scheme.tokens]
-    fills = []
-    for value, hidden in zip(heat.value.tolist(), heat.withheld.tolist(), strict=True):
+def _lines(answer: Heat, words: Mapping[str, str]) -> list[str]:
+    """What is said over each feature below its name: the value, then the fraction behind it."""
+    lines = []
+    households = [None] * len(answer) if answer.households is None else answer.households.tolist()
+    before = [-1] * len(answer) if answer.before is None else answer.before.tolist()
+    columns = (answer.count.tolist(), answer.value.tolist(), answer.withheld.tolist(), households, before)
+    for count, value, hidden, homes, earlier in zip(*columns, strict=True):
+        parts = []
+        if answer.measure != "count" and value == value:  # noqa: PLR0124  # NaN
+            number = f"{value:+.0f}" if answer.measure == "change" else brief(value)
+            parts.append(words[answer.measure].format(x=number))
+        elif answer.measure == "change" and not hidden:
+            parts.append(words["few"])
+        elif answer.measure == "per_100_households" and not hidden:
+            parts.append(words["nobody"])
         if hidden:
-            fills.append(f"url(#{_HATCH})")
-        elif value != value:  # noqa: PLR0124  # NaN
-            fills.append(palette["surface-3"])
-        elif value == 0 and scheme.zero:
-            fills.append(palette[scheme.zero])
+            parts.append(words["withheld"].format(k=answer.withhold_below))
         else:
-            fills.append(steps[int(classes.of(value, edges))])
-    return fills
+            parts.append(words["events"].format(n=f"{count:,}"))
+        if earlier >= 0:
+            parts.append(words["before"].format(n=f"{earlier:,}"))
+        elif homes:
+            parts.append(words["households"].format(n=f"{homes:,}"))
+        lines.append(" · ".join(parts))
+    return lines
 
 
-def _tips(heat: Heat, words: dict[str, str]) -> list[str]:
-    """What is said over each feature: its name, the value, and the fraction behind it."""
-    names = heat.code if heat.name is None else heat.name
-    tips = []
-    for row, name in enumerate(names):
-        head = f"<b>{html.escape(str(name))}</b>"
-        if heat.withheld[row]:
-            tips.append(f"{head}<br>{words['withheld'].format(k=heat.withhold_below)}")
-            continue
-        parts = [words["events"].format(n=int(heat.count[row]))]
-        if heat.households is not None:
-            parts.append(words["households"].format(n=int(heat.households[row])))
-        value = "" if heat.measure == "count" else f"{_said(float(heat.value[row]), heat.measure)} · "
-        tips.append(f"{head}<br>{value}{' / '.join(parts)}")
-    return tips
+def _notes(answer: Heat, words: Mapping[str, str]) -> list[str]:
+    notes = []
+    if answer.by == "hex":
+        notes.append(words["hex"])
+    if answer.measure == "hotspot":
+        notes.append(words["significance"])
+    if answer.withheld.any():
+        notes.append(words["not_shown"].format(k=answer.withhold_below))
+    return notes
 
 
-def _said(value: float, measure: str) -> str:
-    if value != value:  # noqa: PLR0124  # NaN
-        return "—"
-    if measure == "count":
-        return f"{value:,.0f}"
-    return f"{value:+.0f} %" if measure == "change" else f"{value:.1f}"
-
-
-def _legend(heat: Heat, name: str, words: dict[str, str], *, hidden: bool) -> str:
-    """Classes from the highest to the lowest with the number of areas in each."""
-    palette = colors.palette()
-    scheme, edges = _classed(heat)
-    lowest = heat.breaks[0] if len(edges) < len(heat.breaks) else None
-    shown = ~heat.withheld & np.isfinite(heat.value)
-    positive = shown & (heat.value != 0) if scheme.zero else shown
-    which = classes.of(heat.value[positive], edges)
-    rows = [
-        (palette[token], _range(edges, step, words, lowest), int((which == step).sum()))
-        for step, token in reversed(list(enumerate(scheme.tokens)))
-    ]
-    nothing = int((shown & (heat.value == 0)).sum())
-    if scheme.zero and nothing:
-        rows.append((palette[scheme.zero], words["none"], nothing))
-    empty = int((~heat.withheld & ~np.isfinite(heat.value)).sum())
-    if empty:
-        rows.append((palette["surface-3"], words["null"], empty))
-    if heat.withheld.any():
-        label = words["withheld"].format(k=heat.withhold_below)
-        rows.append((f"url(#{_HATCH})", label, int(heat.withheld.sum())))
-    lines = "".join(
-        f'<tr><td><svg width="18" height="12"><rect width="18" height="12" fill="{fill}" stroke="#BCC7CB"/></svg></td>'
-        f"<td>{label}</td><td>{number}</td></tr>"
-        for fill, label, number in rows
-    )
-    edition = words["edition"].format(n=heat.edition)
-    return (
-        f'<div class="gm-legend" data-layer="{html.escape(name, quote=True)}"{" hidden" if hidden else ""}>'
-        f"<b>{words[heat.measure]}</b><table>{lines}</table><small>{edition}</small></div>"
-    )
-
-
-def _range(breaks: Sequence[float], step: int, words: dict[str, str], lowest: float | None) -> str:
-    first = None if lowest is None else f"{lowest:g}"
-    low = f"{breaks[step - 1]:g}" if step else first
-    high = f"{breaks[step]:g}" if step < len(breaks) else None
-    if low is None and high is None:
-        return "＞ 0"
-    if low is None:
-        return words["below"].format(x=high)
-    return words["from"].format(x=low) if high is None else f"{low} – {high}"
-
-
-_STYLE = """
-html,body{margin:0;height:100%;background:#EAEEEC;color:#14222A;font:13px/1.5 "PingFang SC","Microsoft YaHei",
-"Noto Sans CJK SC","Source Han Sans SC",system-ui,sans-serif}
-.leaflet-container{background:#EAEEEC;font:inherit}
-.gm-title{position:fixed;z-index:1000;top:12px;left:56px;margin:0;padding:6px 12px;font-size:16px;background:#fff;
-border-radius:10px;box-shadow:0 1px 0 #DEE4E6}
-.gm-legend{position:fixed;z-index:1000;left:12px;bottom:64px;background:#fff;border-radius:10px;padding:10px 12px;
-font-variant-numeric:tabular-nums;box-shadow:0 6px 20px #14222a26}
-.gm-legend[hidden]{display:none}.gm-legend td{padding:1px 8px 1px 0}
-.gm-legend td:last-child{text-align:right;color:#5F6E77}
-.gm-legend small{color:#5F6E77}
-.gm-tip{background:#14222A;color:#fff;border:0;border-radius:6px;padding:6px 10px;box-shadow:none}
-.gm-tip:before{display:none}.gm-tip table,.gm-tip td{color:#fff;margin:0;padding:0}
-"""
-_PATTERN = (
-    '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>'
-    f'<pattern id="{_HATCH}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<rect width="6" height="6" fill="#fff"/><line x1="0" y1="0" x2="0" y2="6" stroke="#9AA8AE" stroke-width="1.4"/>'
-    "</pattern></defs></svg>"
-)
-# folium writes the map after what is put here, so the listener waits for the whole page.
-_SWITCH = """
-window.addEventListener('load', function () {
-  MAP.on('baselayerchange', function (event) {
-    var name = document.createElement('textarea'); name.innerHTML = event.name;
-    document.querySelectorAll('.gm-legend').forEach(function (legend) {
-      legend.hidden = legend.dataset.layer !== name.value;
-    });
-  });
-});
-"""
+def _subtitle(answer: Heat, words: Mapping[str, str]) -> str:
+    period = f"{answer.period.since:%Y-%m-%d} — {answer.period.until:%Y-%m-%d}"
+    edition = words["then"] if answer.boundaries == "then" else words["edition"].format(n=answer.edition)
+    return f"{period} · {edition}"
