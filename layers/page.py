@@ -81,7 +81,7 @@ def heat_map_page(
     """
     import folium  # noqa: PLC0415  # 80 MB that only who asks for a page pays
 
-    page = folium.Map(tiles=None, zoom_control=True, prefer_canvas=True)
+    page = folium.Map(tiles=None, zoom_control=True, prefer_canvas=True, zoom_snap=0.25)
     page.default_js, page.default_css = [], []
     frame: Any = page.get_root()
     frame.title = html.escape(title)
@@ -126,7 +126,7 @@ def _put(parent: Any, name: str, text: str, *, macro: str | None = None) -> None
     element: Any = MacroElement() if macro else Element()  # type: ignore[no-untyped-call]  # branca has few
     element.text = text
     body = "{{ this.text }}"
-    element._template = Template(  # how branca's elements are made
+    element._template = Template(  # noqa: SLF001  # how branca's elements are made
         f"{{% macro {macro}(this, kwargs) %}}{body}{{% endmacro %}}" if macro else body
     )
     parent.add_child(element, name=name)
@@ -168,7 +168,7 @@ def _data(layers: Sequence[tuple[str, Heat]], title: str, language: str, *, dark
                     "shapes": _rings(shapes),
                 }
             )
-            boxes.append(shapely.total_bounds(shapes))
+            boxes.append(shapely.total_bounds(shapes) if len(shapes) else np.full(4, np.nan))
         told = legend(answer, language)
         entries = [
             {"key": one.key, "token": one.token, "label": one.label, "number": one.number}
