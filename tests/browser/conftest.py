@@ -151,7 +151,12 @@ def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
     def make(**options: Any) -> BrowserContext:
         context = browser.new_context(
-            **{"viewport": {"width": 1440, "height": 900}, "locale": "zh-CN", **options}
+            **{
+                "viewport": {"width": 1440, "height": 900},
+                "locale": "zh-CN",
+                "reduced_motion": "reduce",
+                **options,
+            }
         )
         context.set_default_timeout(40_000)
         made.append(context)
@@ -199,9 +204,9 @@ def pixels(browser: Browser) -> Iterator[Callable[[bytes], np.ndarray]]:
 
 
 DEVELOP = """async png => {
-  const picture = new Image();
-  picture.src = "data:image/png;base64," + png;
-  await picture.decode();
+  // Not an <img>: a page in the background may wait for ever to decode one.
+  const bytes = Uint8Array.from(atob(png), c => c.charCodeAt(0));
+  const picture = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
   const canvas = new OffscreenCanvas(picture.width, picture.height);
   const pen = canvas.getContext("2d");
   pen.drawImage(picture, 0, 0);

@@ -26,7 +26,7 @@ def share(picture, colour):
     return float((np.abs(picture.astype(int) - colour).max(axis=2) <= 6).mean())
 
 
-def settle(page, milliseconds=1500):
+def settle(page, milliseconds=1000):
     """Lets the map draw: tiles come and are painted after the last answer."""
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(milliseconds)
@@ -333,7 +333,7 @@ def test_the_stand_alone_map_draws_offline(server, contexts, tmp_path, pixels):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_selector(".leaflet-container path.leaflet-interactive", state="attached")
+    page.wait_for_selector(".leaflet-container canvas", state="attached")
     page.wait_for_timeout(500)
     assert {urlsplit(url).scheme for url in asked} <= {"file", "data", "blob"}
     picture = pixels(page.screenshot())

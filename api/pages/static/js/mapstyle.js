@@ -308,7 +308,7 @@ export function buildStyle(c, { basemap, wall }) {
         source: "areas",
         "source-layer": "areas",
         filter: ["in", ["get", "kind"], ["literal", ["town", "village"]]],
-        paint: { "fill-color": c.surface, "fill-opacity": 0.01 },
+        paint: { "fill-color": c.surface, "fill-opacity": 0 },
       },
       ...fills(["grids", "areas"]),
       ...streets(c),

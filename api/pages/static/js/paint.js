@@ -62,12 +62,13 @@ class Painter {
   }
 
   /** Shows the layers of a unit and hides those of the others. */
-  #show(by) {
+  #show(by, hatched) {
     const next = sourceOf(by);
     const visibility = (yes) => (yes ? "visible" : "none");
     for (const name of ["grids", "areas", "hex"]) {
       this.map.setLayoutProperty(FILLS[name], "visibility", visibility(name === next));
-      this.map.setLayoutProperty(HATCHES[name], "visibility", visibility(name === next));
+      // A pattern costs as much as everything else together: it is drawn only where something is hatched.
+      this.map.setLayoutProperty(HATCHES[name], "visibility", visibility(name === next && hatched));
     }
     if (next !== "hex") {
       const filter = ["in", ["get", "kind"], ["literal", KINDS[by] ?? [by]]];
@@ -81,7 +82,10 @@ class Painter {
   }
 
   paint(by, heat, scheme) {
-    this.#show(by);
+    this.#show(
+      by,
+      scheme.classes.some((one) => one.hatch),
+    );
     this.#tell(new Map(heat.items.map((item) => [item.id, scheme.of(item)])));
     this.#classes = scheme.classes;
     if (heat.geojson) this.map.getSource("hex").setData(heat.geojson);
