@@ -110,11 +110,15 @@ def _storage_errors() -> Iterator[None]:
     except sa.exc.TimeoutError as error:
         raise Unavailable("The database is busy: no connection was free in time. Try again.") from error
     except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-        if isinstance(error.orig, psycopg.errors.QueryCanceled):
-            raise Unavailable("The database took too long and was stopped. Try again.") from error
-        raise Unavailable("The database is away. Nothing was stored; try again.") from error
-    except psycopg.OperationalError as error:
-        raise Unavailable("The database is away. Nothing was stored; try again.") from error
+        raise _unavailable(error.orig) from error
+    except psycopg.OperationalError as error:  # of statements that went past SQLAlchemy
+        raise _unavailable(error) from error
+
+
+def _unavailable(cause: BaseException | None) -> Unavailable:
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return Unavailable("The database took too long and was stopped. Try again.")
+    return Unavailable("The database is away. Nothing was stored; try again.")
 
 
 def raw(session: Session) -> psycopg.Connection[Any]:

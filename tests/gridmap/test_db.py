@@ -116,6 +116,8 @@ def test_a_statement_that_takes_too_long_is_stopped(database_url):
     database = Database(database_url, pool_size=1, statement_timeout_s=0.05)
     with pytest.raises(Unavailable, match="too long"), database.reader() as session:
         session.execute(sa.text("SELECT pg_sleep(5)"))
+    with pytest.raises(Unavailable, match="too long"), database.reader() as session:
+        raw(session).execute("SELECT pg_sleep(5)")
     with database.reader() as session:
         assert session.execute(sa.text("SELECT 1")).scalar_one() == 1
     database.close()
