@@ -9,7 +9,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
@@ -116,7 +116,8 @@ class CsvSource:
         except UnicodeError as error:
             raise bad_file(self.path, f"after line {line}: cannot be read as {self._encoding}") from error
         finally:
-            text.detach()  # the file is closed by who opened it
+            with suppress(ValueError):  # closed already, where an error ended the reading
+                text.detach()  # the file is closed by who opened it
 
     def _chunk(self, batch: list[Record], wanted: list[tuple[int, str]], fraction: float) -> Chunk:
         width = len(self.columns)

@@ -56,6 +56,11 @@ def _checked(lon: ArrayLike, lat: ArrayLike, tolerance_m: float) -> tuple[Floats
     return x, y
 
 
+def _refused(row: int, field: str, message: str, code: str) -> InvalidInput:
+    finding = {"row": row, "field": field, "message": message}
+    return InvalidInput(f"row {row}: {message}", code=code, findings=[finding])
+
+
 def _check_tolerance(tolerance_m: float) -> None:
     if not 0.0 <= tolerance_m < math.inf:
         raise InvalidInput(f"tolerance_m={tolerance_m!r}: a number from 0 on is needed", code="bad_tolerance")
@@ -110,16 +115,13 @@ class AreaIndex:
         texts = [str(code) for code in codes]
         if not len(polygons) == len(texts) == len(kinds) == len(paths):
             raise InvalidInput("geometries, codes, kinds and paths differ in number", code="bad_shape")
-        for row, kind in enumerate(kinds):
+        seen: set[str] = set()
+        for row, (kind, text) in enumerate(zip(kinds, texts, strict=True)):
             if kind not in KINDS:
-                finding = {"row": row, "field": "kind", "message": f"{kind!r} is no kind of area"}
-                raise InvalidInput(
-                    f"row {row}: {kind!r} is no kind of area; one of {', '.join(KINDS)}",
-                    code="bad_kind",
-                    findings=[finding],
-                )
-        if len(set(texts)) < len(texts):
-            raise InvalidInput("codes of areas are not unique", code="duplicate_code")
+                raise _refused(row, "kind", f"{kind!r} is no kind of area", "bad_kind")
+            if text in seen:
+                raise _refused(row, "code", f"code {text!r} is there already", "duplicate_code")
+            seen.add(text)
         return cls(polygons, texts, [str(kind) for kind in kinds], [str(path) for path in paths])
 
     def locate(

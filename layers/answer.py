@@ -186,11 +186,10 @@ class Heat:
 
     def _tails(self, part: slice) -> list[str]:
         hidden = self.withheld[part].tolist()
-        count = [
-            "null" if skip else str(number)
-            for number, skip in zip(self.count[part].tolist(), hidden, strict=True)
-        ]
-        columns = [count, _numbers(self.value[part]), ["true" if skip else "false" for skip in hidden]]
+        numbers = zip(map(str, self.count[part].tolist()), hidden, strict=True)
+        count = ["null" if skip else number for number, skip in numbers]
+        value = count if self.measure == "count" else _numbers(self.value[part])
+        columns = [count, value, ["true" if skip else "false" for skip in hidden]]
         names = ["count", "value", "withheld"]
         if self.households is not None:
             columns.insert(0, list(map(str, self.households[part].tolist())))

@@ -312,7 +312,7 @@ BEGIN
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 CREATE TRIGGER keep_then BEFORE UPDATE OF paths_then, owner_then, leaf_then ON event
-    FOR EACH ROW WHEN (OLD.paths_then IS DISTINCT FROM NEW.paths_then
+    FOR EACH ROW WHEN (OLD.paths_then::text IS DISTINCT FROM NEW.paths_then::text
         OR OLD.owner_then IS DISTINCT FROM NEW.owner_then OR OLD.leaf_then IS DISTINCT FROM NEW.leaf_then)
     EXECUTE FUNCTION keep_then();
 
@@ -323,8 +323,8 @@ BEGIN
 END $$;
 CREATE TRIGGER keep_published BEFORE UPDATE ON area
     FOR EACH ROW WHEN (OLD.edition_to IS NOT NULL OR NEW.edition_to IS NULL
-        OR (OLD.kind, OLD.code, OLD.name, OLD.setting, OLD.parent, OLD.path, OLD.edition_from) IS DISTINCT
-            FROM (NEW.kind, NEW.code, NEW.name, NEW.setting, NEW.parent, NEW.path, NEW.edition_from)
+        OR (OLD.kind, OLD.code, OLD.name, OLD.setting, OLD.parent, OLD.path::text, OLD.edition_from) IS DISTINCT
+            FROM (NEW.kind, NEW.code, NEW.name, NEW.setting, NEW.parent, NEW.path::text, NEW.edition_from)
         OR NOT (OLD.geom ~= NEW.geom))
     EXECUTE FUNCTION keep_published();
 CREATE TRIGGER keep_rows BEFORE DELETE OR TRUNCATE ON area

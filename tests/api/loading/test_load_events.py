@@ -167,7 +167,7 @@ def test_coordinates_in_gcj02_are_recognised_when_given_as_wgs84(county, table):
         "external_id,category,occurred_at,lon,lat",
         *(f"{i},other,2026-03-01,{a},{b}" for i, (a, b) in enumerate(zip(x, y, strict=True))),
     )
-    assert "look like GCJ-02 coordinates given as wgs84" in county("load", "events", path).output
+    assert "warning: these points look like GCJ-02" in county("load", "events", path).output
     right = county("load", "events", path, "--crs", "gcj02")
     assert "warning" not in right.output
     assert "in-grid rate 800/800" in right.output

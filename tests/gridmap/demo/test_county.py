@@ -82,8 +82,12 @@ def _check_buildings(city):
     assert (one == other).all()
     rivers = city.streets.geom[city.streets.rank == "river"]
     if len(rivers):
-        degrees = shapely.distance(shapely.union_all(rivers), buildings.geom)
-        assert degrees.min() * 96_000 > 20  # metres at the least: a degree of longitude is the shorter
+        # degrees as metres at 30° N: a degree of longitude is shorter than one of latitude
+        water, houses = (
+            shapely.transform(geoms, lambda xy: xy * (96_486, 110_852))
+            for geoms in (shapely.union_all(rivers), buildings.geom)
+        )
+        assert shapely.distance(water, houses).min() > 20
 
 
 def test_children_tile_their_parents_bit_for_bit(city):
