@@ -298,3 +298,9 @@ def test_moments_in_force_strictly_increase(desk, county):
     assert len(moments) == 6
     assert moments == sorted(set(moments))
     assert moments[-1] <= dt.datetime.now(dt.UTC)
+    # also after one whose moment has not come yet
+    desk.do("INSERT INTO edition VALUES (8, now() + interval '1 hour', now(), 'test', '', 0)")
+    desk.load(*swap(county))
+    assert desk.one(
+        "SELECT n.in_force_from > b.in_force_from FROM edition n, edition b WHERE n.id = 9 AND b.id = 8"
+    )
