@@ -9,7 +9,7 @@ true metres; else the jurisdiction. Inside and border are those of GEOS on the p
 import math
 import sys
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any
 
@@ -69,7 +69,15 @@ def _check_tolerance(tolerance_m: float) -> None:
 class AreaIndex:
     """All areas of one edition in memory; immutable, safe to ask from many threads."""
 
-    def __init__(self, geoms: Any, codes: Sequence[str], kinds: Sequence[str], paths: Sequence[str]) -> None:
+    def __init__(
+        self,
+        geoms: Any,
+        codes: Sequence[str],
+        kinds: Sequence[str],
+        paths: Sequence[str],
+        *,
+        bulk: bool = False,
+    ) -> None:
         self._geoms = geoms
         kind_of = np.asarray(kinds, dtype=object)
         rank = np.empty(len(geoms), dtype=np.int64)
@@ -81,14 +89,16 @@ class AreaIndex:
             rows = members[np.argsort(rank[members])].astype(np.int32)
             if len(rows):
                 self._rows[kind] = rows
-                self._layers[kind] = Layer(geoms[rows], rows)
+                self._layers[kind] = Layer(geoms[rows], rows, bulk=bulk)
         self._kind_of, self._rank, self._paths, self._codes = kind_of, rank, paths, codes
+        self._bulk = bulk
         self._lock = Lock()
         self._nearest_grid: NearestGrid | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was built from: building is faster than sending a lattice."""
-        return AreaIndex, (self._geoms, self._codes, list(self._kind_of), self._paths)
+        built_from = (self._geoms, self._codes, list(self._kind_of), self._paths)
+        return partial(AreaIndex, bulk=self._bulk), built_from
 
     @property
     def nbytes(self) -> int:
@@ -97,7 +107,13 @@ class AreaIndex:
 
     @classmethod
     def from_arrays(
-        cls, geoms: Any, codes: Sequence[str], kinds: Sequence[str], paths: Sequence[str]
+        cls,
+        geoms: Any,
+        codes: Sequence[str],
+        kinds: Sequence[str],
+        paths: Sequence[str],
+        *,
+        bulk: bool = False,
     ) -> "AreaIndex":
         """Index of areas given as parallel sequences.
 
@@ -106,6 +122,7 @@ class AreaIndex:
             codes: unique codes.
             kinds: members of `KINDS`.
             paths: codes from the largest area down to this one, joined by dots.
+            bulk: finer lattices, for many millions of places; twice the memory.
 
         Raises:
             InvalidInput: `bad_shape`, `bad_kind`, `duplicate_code`; findings name the rows.
@@ -122,7 +139,7 @@ class AreaIndex:
             if text in seen:
                 raise _refused(row, "code", f"code {text!r} is there already", "duplicate_code")
             seen.add(text)
-        return cls(polygons, texts, [str(kind) for kind in kinds], [str(path) for path in paths])
+        return cls(polygons, texts, [str(kind) for kind in kinds], [str(path) for path in paths], bulk=bulk)
 
     def locate(
         self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0, *, engine: Engine = "auto"
@@ -242,6 +259,7 @@ class AreaIndex:
             InvalidInput: `bad_tolerance`.
         """
         _check_tolerance(tolerance_m)
+        lon, lat = float(lon), float(lat)
         holds, owner, state = dict.fromkeys(KINDS, NOBODY), NOBODY, NONE
         for kind, layer in self._layers.items():
             row, how = layer.locate_one(lon, lat)
@@ -255,7 +273,7 @@ class AreaIndex:
         if tolerance_m > 0.0:
             answer = np.array([NOBODY], np.int32), np.array([NONE], np.uint8), np.array([math.nan])
             village = np.array([holds["village"]], np.int32)
-            self._fill_gaps(np.array([lon], float), np.array([lat], float), tolerance_m, (*answer, village))
+            self._fill_gaps(np.array([lon]), np.array([lat]), tolerance_m, (*answer, village))
             owner, state, distance = (array[0].item() for array in answer)
         if owner < 0 and any(holds[kind] >= 0 for kind in JURISDICTIONS):
             state = JURISDICTION
@@ -312,7 +330,7 @@ class GridIndex:
         """
         geoms, codes, kinds, paths, rows = read_frame(grids, code)
         same = len(rows) == len(grids)
-        return cls(AreaIndex.from_arrays(geoms, codes, kinds, paths), None if same else rows)
+        return cls(AreaIndex.from_arrays(geoms, codes, kinds, paths, bulk=True), None if same else rows)
 
     def locate(
         self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 50.0, *, engine: Engine = "auto"

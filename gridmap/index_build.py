@@ -87,17 +87,18 @@ class _Work:
         return codes
 
 
-def build(geoms: Any, row_of: Rows, plan: Plan | None = None) -> Lattice:
+def build(geoms: Any, row_of: Rows, plan: Plan | None = None, *, bulk: bool = False) -> Lattice:
     """Lattice of polygons in the order in which they win.
 
     Args:
         geoms: polygons, EPSG:4326, finite coordinates; None and empty ones hold nothing. Those of several
             rings must be valid.
         row_of: the number by which each is answered.
-        plan: how finely to divide.
+        plan: how finely to divide; by default as of `Plan.for_size`.
+        bulk: its argument.
     """
     edges = edges_of(geoms)
-    plan = plan or Plan.for_size(len(geoms), len(edges))
+    plan = plan or Plan.for_size(len(geoms), len(edges), bulk=bulk)
     work = _Work(edges, np.asarray(row_of, dtype=np.int32), plan)
     low = edges.coords.min(axis=0) if len(edges) else np.zeros(2)
     high = edges.coords.max(axis=0) if len(edges) else np.zeros(2)

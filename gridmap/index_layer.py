@@ -26,19 +26,20 @@ class Layer:
         geoms: polygons in the order of their codes, EPSG:4326, finite coordinates; None and empty ones hold
             nothing.
         rows: the number by which each is answered.
-        plan: how finely the lattice is divided.
+        plan: how finely the lattice is divided, if not as of `Plan.for_size`.
+        bulk: its argument.
     """
 
-    def __init__(self, geoms: Any, rows: Rows, plan: Plan | None = None) -> None:
+    def __init__(self, geoms: Any, rows: Rows, plan: Plan | None = None, *, bulk: bool = False) -> None:
         self._geoms = np.asarray(geoms, dtype=object)
         self._rows = rows
         # GEOS counts crossings of all rings only of what is valid; one ring is counted in any case
         odd = (shapely.get_num_coordinates(self._geoms) > 0) & (_rings(self._geoms) > 1)
         odd[odd] = ~shapely.is_valid(self._geoms[odd])
-        self._odd = shapely.bounds(self._geoms[odd])
+        self._odd: list[list[float]] = shapely.bounds(self._geoms[odd]).tolist()
         regular = self._geoms.copy()
         regular[odd] = None
-        self.lattice = build(regular, rows, plan)
+        self.lattice = build(regular, rows, plan, bulk=bulk)
         self._one = One(self.lattice)
 
     @cached_property
@@ -69,12 +70,10 @@ class Layer:
         return np.where(states == NONE, -1, self._rows[best % many]).astype(np.int32), states
 
     def locate_one(self, lon: float, lat: float) -> tuple[int, int]:
-        """The same for one place."""
-        lon, lat = float(lon), float(lat)  # NumPy's own numbers would warn where these overflow
+        """The same for one place, given as Python's own numbers: NumPy's would warn where they overflow."""
         row, state = self._one.locate(lon, lat)
-        for west, south, east, north in self._odd:
-            if west <= lon <= east and south <= lat <= north:
-                state = OPEN
+        if self._odd and any(w <= lon <= e and s <= lat <= n for w, s, e, n in self._odd):
+            state = OPEN
         if state == OPEN:
             rows, states = self._by_geos(np.array([lon]), np.array([lat]))
             return int(rows[0]), int(states[0])

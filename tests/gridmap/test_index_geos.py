@@ -253,7 +253,9 @@ def test_what_is_no_number_is_nobodys():
         rows, states = layer.locate(lon, lat, engine)
         assert rows.tolist() == [-1] * 35 + [0]
         assert states.tolist() == [NONE] * 35 + [INSIDE]
-    assert [layer.locate_one(x, y)[0] for x, y in zip(lon, lat, strict=True)] == rows.tolist()
+    assert [
+        layer.locate_one(x, y)[0] for x, y in zip(lon.tolist(), lat.tolist(), strict=True)
+    ] == rows.tolist()
 
 
 def test_a_single_place_asks_like_many():
