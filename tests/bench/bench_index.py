@@ -167,7 +167,9 @@ def by_size(sizes: list[int], many: int) -> None:
     print("nearly independent of the number of grids, linear in places:")
     for polygons in sizes:
         geoms = coverage(*shape_of(polygons), 3)
-        build, index = seconds(AreaIndex.from_arrays, geoms, *_names(len(geoms)))
+        build, index = seconds(
+            lambda named: AreaIndex.from_arrays(*named, bulk=True), (geoms, *_names(len(geoms)))
+        )
         lon, lat = places(geoms, many)
         took, half = (seconds(index.owners, lon[:n], lat[:n], 0.0, repeat=3)[0] for n in (many, many // 2))
         print(
