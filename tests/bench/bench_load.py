@@ -73,9 +73,10 @@ def events(path: Path, rows: int) -> None:
 def load(url: str, home: Path, *words: object) -> tuple[float, float, str]:
     """Runs `gridmap load` in a process of its own; returns seconds, its peak in MB, and what it said."""
     code = (
-        "import resource, sys; from api.cli import main\n"
+        "from api.cli import main\n"
         "try: main(prog_name='gridmap')\n"
-        "finally: print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        # not ru_maxrss, which a process inherits from the one that started it
+        "finally: print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     environment = {**os.environ, "GRIDMAP_DATABASE_URL": url, "GRIDMAP_HOME": str(home)}
     argv = [sys.executable, "-c", code, "load", *map(str, words), "--commit"]
@@ -84,8 +85,8 @@ def load(url: str, home: Path, *words: object) -> tuple[float, float, str]:
     seconds = time.perf_counter() - start
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    match = re.search(r"PEAK (\d+)", done.stdout)
-    return seconds, float(match[1]) if match else 0.0, done.stdout
+    match = re.search(r"VmHWM:\s+(\d+)", done.stdout)
+    return seconds, float(match[1]) / 1024 if match else 0.0, done.stdout
 
 
 def plain_copy(url: str) -> float:
