@@ -56,6 +56,18 @@ def _checked(lon: ArrayLike, lat: ArrayLike, tolerance_m: float) -> tuple[Floats
     return x, y
 
 
+def _check_polygons(geoms: Any) -> None:
+    kind = shapely.get_type_id(geoms)
+    solid = np.isin(kind, [-1, shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON])
+    if not solid.all():
+        raise _refused(int(np.argmin(solid)), "geometry", "no polygon", "not_a_polygon")
+    coords, row = shapely.get_coordinates(geoms, return_index=True)
+    finite = np.isfinite(coords).all(axis=1)
+    if not finite.all():
+        bad = int(row[np.argmin(finite)])
+        raise _refused(bad, "geometry", "coordinates that are no numbers", "bad_coordinates")
+
+
 def _refused(row: int, field: str, message: str, code: str) -> InvalidInput:
     finding = {"row": row, "field": field, "message": message}
     return InvalidInput(f"row {row}: {message}", code=code, findings=[finding])
@@ -102,8 +114,9 @@ class AreaIndex:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the lattices; the polygons themselves are the caller's."""
-        return sum(layer.lattice.nbytes for layer in self._layers.values())
+        """Memory of the lattices and of what finds the nearest grid; the polygons are the caller's."""
+        nearest = 0 if self._nearest_grid is None else self._nearest_grid.nbytes
+        return nearest + sum(layer.lattice.nbytes for layer in self._layers.values())
 
     @classmethod
     def from_arrays(
@@ -125,13 +138,15 @@ class AreaIndex:
             bulk: finer lattices, for many millions of places; twice the memory.
 
         Raises:
-            InvalidInput: `bad_shape`, `bad_kind`, `duplicate_code`; findings name the rows.
+            InvalidInput: `bad_shape`, `bad_kind`, `duplicate_code`, `not_a_polygon`, `bad_coordinates`; findings
+                name the row.
         """
         polygons = np.empty(len(geoms), dtype=object)
         polygons[:] = geoms
         texts = [str(code) for code in codes]
         if not len(polygons) == len(texts) == len(kinds) == len(paths):
             raise InvalidInput("geometries, codes, kinds and paths differ in number", code="bad_shape")
+        _check_polygons(polygons)
         seen: set[str] = set()
         for row, (kind, text) in enumerate(zip(kinds, texts, strict=True)):
             if kind not in KINDS:

@@ -75,6 +75,8 @@ def _couples(
     begin = np.flatnonzero(same & ~np.r_[False, same[:-1]])  # the first two of each group
     left, right = order[begin], order[begin + 1]
     first, second = np.minimum(left, right), np.maximum(left, right)
+    along = np.argsort(first)  # in the order of the rings: their vertices lie together in memory
+    first, second = first[along], second[along]
     a, b = coords[vertex[first]], coords[vertex[first] + 1]
     c, d = coords[vertex[second]], coords[vertex[second] + 1]
     equal = ((a == d) & (b == c)).all(axis=1) | ((a == c) & (b == d)).all(axis=1)

@@ -108,6 +108,12 @@ class NearestGrid:
         self._lock = threading.Lock()
         self._reach: tuple[float, Floats, Floats, NDArray[np.bool_]] | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays; the tree of chunks takes about as much as their boxes."""
+        boxes = self._low.nbytes + self._high.nbytes
+        return int(self._coords.nbytes + 3 * boxes + self._edge_from.nbytes + self._edge_count.nbytes)
+
     def find(
         self, lon: Floats, lat: Floats, tolerance_m: float, wanted: Ints | None = None
     ) -> tuple[Ints, Floats]:

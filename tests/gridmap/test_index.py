@@ -245,6 +245,10 @@ def test_bad_questions(areas):
         lambda: AreaIndex.from_arrays([None], ["1"], ["nation"], ["1"]),
         lambda: AreaIndex.from_arrays([None, None], ["1", "1"], ["micro"] * 2, ["1", "1"]),
         lambda: AreaIndex.from_arrays([None], ["1"], ["micro"], []),
+        lambda: AreaIndex.from_arrays([shapely.Point(0, 0)], ["1"], ["micro"], ["1"]),
+        lambda: AreaIndex.from_arrays(
+            [shapely.Polygon([(0, 0), (1, 0), (0, math.inf)])], ["1"], ["micro"], ["1"]
+        ),
     ):
         with pytest.raises(InvalidInput):
             call()
