@@ -18,7 +18,7 @@ What is not, and is left to a later change
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
@@ -29,6 +29,7 @@ from gridmap.snapshot import GRIDS, NESTING, Snapshot
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+_TOWN = NESTING.index("town")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Audience:
         exact = held(self.exact, tree.path)
         if exact.all() or self.exact_villages == self.exact:
             return exact
-        return exact | (held(self.exact_villages, tree.path) & ~np.isin(tree.kind, GRIDS))
+        return exact | (held(self.exact_villages, tree.path) & ~tree.grid)
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,23 @@ class Tree:
 
     Attributes:
         parent: number of the area above, or -1.
+        level: position of the kind in NESTING, -1 for what lies across.
+        grid: whether it is a grid.
     """
 
     kind: NDArray[np.object_]
     path: NDArray[np.object_]
     parent: NDArray[np.intp]
+    level: NDArray[np.int8] = field(init=False)
+    grid: Bools = field(init=False)
+
+    def __post_init__(self) -> None:
+        levels = {kind: level for level, kind in enumerate(NESTING)}
+        # Compared again and again: numbers are, strings are not.
+        object.__setattr__(
+            self, "level", np.array([levels.get(kind, -1) for kind in self.kind], dtype=np.int8)
+        )
+        object.__setattr__(self, "grid", np.array([kind in GRIDS for kind in self.kind], dtype=bool))
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Tree":
@@ -89,14 +102,19 @@ class Tree:
         )
         return cls(snapshot.kind, snapshot.path, parent)
 
+    @property
+    def large(self) -> Bools:
+        """Towns, what is larger, and overlays: where sensitive sub-categories are counted for everybody."""
+        return (self.level <= _TOWN) & ~self.grid
+
     def __len__(self) -> int:
         return len(self.parent)
 
     def roll_up(self, counts: Ints) -> Ints:
         """Adds every area's count to those above it, so that an area counts what its descendants count."""
         total = counts.copy()
-        for kind in NESTING[:0:-1]:
-            below = np.flatnonzero((self.kind == kind) & (self.parent >= 0))
+        for level in range(len(NESTING) - 1, 0, -1):
+            below = np.flatnonzero((self.level == level) & (self.parent >= 0))
             np.add.at(total, self.parent[below], total[below])
         return total
 
@@ -161,10 +179,10 @@ def withheld(tree: Tree, counts: Ints, audience: Audience) -> Bools:
         return hidden
     parent = tree.parent
     # Children of these kinds tile their parent; overlays and dedicated grids lie across and add up to nothing.
-    tiles = np.isin(tree.kind, NESTING) & (parent >= 0)
-    tiles[tiles] = held(audience.counts, tree.path[parent[tiles]])
-    for kind in NESTING[:-1]:
-        rows = np.flatnonzero(tiles & (tree.kind[parent] == kind))
+    tiles = (tree.level >= 0) & (parent >= 0)
+    tiles &= held(audience.counts, tree.path)[parent]
+    for level in range(len(NESTING) - 1):
+        rows = np.flatnonzero(tiles & (tree.level[parent] == level))
         if len(rows):
             _cover(rows, parent[rows], (counts, exact, hidden), below)
     return hidden

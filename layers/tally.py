@@ -81,7 +81,7 @@ def tally(
     }
     gone = history.retired(session, snapshot, codes) if codes else history.nothing()
     tree, number = history.grown(snapshot, _trees.get(snapshot), gone)
-    open_ = np.isin(tree.kind, SEEN_WHOLE) | held(audience.handled, tree.path)
+    open_ = tree.large | held(audience.handled, tree.path)
     counts = []
     for total, delicate in found:
         counted = _aligned(total, number)
