@@ -120,3 +120,8 @@ def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLik
     x1, y1, x2, y2 = (v[good] for v in ends)
     *_, out[good] = _geod().inv(x1, y1, x2, y2)
     return out
+
+
+def distance_one_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
+    """The same between two places with finite coordinates, bit for bit, without the cost of arrays."""
+    return float(_geod().inv(lon1, lat1, lon2, lat2)[2])

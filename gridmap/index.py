@@ -30,10 +30,11 @@ from gridmap.index_answers import (
     Places,
     Rows,
 )
+from gridmap.index_border import Outline
 from gridmap.index_engine import Engine, warm
 from gridmap.index_frame import read_frame
 from gridmap.index_layer import Layer
-from gridmap.index_nearest import NearestGrid, nearest_point
+from gridmap.index_nearest import NearestGrid
 
 __all__ = ["KINDS", "METHODS", "Answer", "AreaIndex", "GridIndex", "Place", "Places"]
 
@@ -43,6 +44,9 @@ GRIDS = ("dedicated", "micro", "comprehensive")  # in the order in which they wi
 OVERLAYS = ("precinct", "court", "procuratorate", "justice", "section")
 KINDS = (*GRIDS, *JURISDICTIONS, *OVERLAYS)
 NOBODY = -1
+
+_STEP_ACROSS_M = 0.01
+_MOST_OUTLINES = 1024
 
 
 def _checked(lon: ArrayLike, lat: ArrayLike, tolerance_m: float) -> tuple[Floats, Floats]:
@@ -106,6 +110,7 @@ class AreaIndex:
         self._bulk = bulk
         self._lock = Lock()
         self._nearest_grid: NearestGrid | None = None
+        self._outlines: dict[int, Outline] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was built from: building is faster than sending a lattice."""
@@ -303,21 +308,30 @@ class AreaIndex:
             row: an area.
 
         Returns:
-            Metres to the nearest point of its border, and the row of the area of the same kind that also has
-            this point (the smallest code where several have it), -1 where nobody is across.
+            Metres to the nearest point of its border, and the row of the area of the same kind a centimetre
+            beyond that point (on the border: another one that holds it); -1 where there is none.
         """
-        border_lon, border_lat, metres = nearest_point(self._geoms[row], lon, lat)
-        rows = self._rows[str(self._kind_of[row])]
-        reach = shapely.box(border_lon - 1e-8, border_lat - 1e-8, border_lon + 1e-8, border_lat + 1e-8)
-        for other in rows[np.sort(self._layers[str(self._kind_of[row])].near(reach))].tolist():
-            if other != row and _touches(self._geoms[other], border_lon, border_lat):
-                return metres, other
-        return metres, -1
+        lon, lat = float(lon), float(lat)
+        border_lon, border_lat, metres = self._outline(row).nearest(lon, lat)
+        layer = self._layers[str(self._kind_of[row])]
+        if metres < _STEP_ACROSS_M / 1000.0:
+            others = [other for other in layer.holders(lon, lat) if other != row]
+            return metres, others[0] if others else NOBODY
+        # a step across the border, along the shortest way to it
+        step = _STEP_ACROSS_M / metres
+        across, _ = layer.locate_one(
+            border_lon + (border_lon - lon) * step, border_lat + (border_lat - lat) * step
+        )
+        return metres, NOBODY if across == row else across
 
-
-def _touches(geom: Any, lon: float, lat: float) -> bool:
-    """Whether a polygon has a point, to a tenth of a millimetre: a computed point of a border is rarely on it."""
-    return bool(shapely.intersects_xy(geom, lon, lat)) or nearest_point(geom, lon, lat)[2] < 1e-4
+    def _outline(self, row: int) -> Outline:
+        """Outlines of the areas that were asked for last: where many places are asked, these are few."""
+        outline = self._outlines.get(row)
+        if outline is None:
+            if len(self._outlines) >= _MOST_OUTLINES:
+                self._outlines.clear()
+            outline = self._outlines[row] = Outline(self._geoms[row])
+        return outline
 
 
 class GridIndex:

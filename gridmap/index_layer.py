@@ -79,9 +79,10 @@ class Layer:
             return int(rows[0]), int(states[0])
         return row, state
 
-    def near(self, box: Any) -> NDArray[np.int64]:
-        """Positions of the polygons whose boxes meet a box."""
-        return np.asarray(self._tree.query(box), dtype=np.int64)
+    def holders(self, lon: float, lat: float) -> list[int]:
+        """Rows of all polygons that hold a place, on their borders too, in the order in which they win."""
+        position = np.sort(self._tree.query(shapely.Point(lon, lat), predicate="intersects"))
+        return [int(row) for row in self._rows[position]]
 
 
 def _rings(geoms: Any) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ number need not be the sine of an array of numbers to the last bit, and a tie mu
 path.
 """
 
+import math
 import threading
 from typing import Any
 
@@ -20,6 +21,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 TIE_M = 1e-6  # distances closer than this are equal: one border, drawn twice in floating point
+_TERMS = 16
+_STEPS = 3  # each brings the point nearer to its place by a factor of the earth's radius over the distance
 _EDGES_A_CHUNK = 16
 _POINTS_A_BLOCK = 8192
 _RASTER = 512
@@ -29,10 +32,10 @@ _RADIANS = np.pi / 180.0
 
 
 def _cosine_sine(phi: Floats) -> tuple[Floats, Floats]:
-    """Cosine and sine of latitudes in radians by their series (error below 1e-14)."""
+    """Cosine and sine of latitudes in radians by their series (error below 1e-12)."""
     square = phi * phi
     cosine, sine = np.ones_like(phi), np.ones_like(phi)
-    for n in range(20, 0, -2):
+    for n in range(_TERMS, 0, -2):
         cosine = 1.0 - cosine * square / (n * (n - 1))
         sine = 1.0 - sine * square / (n * (n + 1))
     return cosine, sine * phi
@@ -67,7 +70,7 @@ def nearest_on_edges(lon: Floats, lat: Floats, start: Floats, end: Floats) -> tu
     to_x, to_y = a[:, 0] - lon, a[:, 1] - lat
     at = np.zeros_like(lon)
     near = a
-    for _ in range(4):
+    for _ in range(_STEPS):
         per_lon, per_lat, change = _scales((lat + near[:, 1]) / 2.0)
         bend = per_lon * change * step[:, 1] / 2.0 * (near[:, 0] - lon) ** 2
         along = per_lon * per_lon * to_x * step[:, 0] + per_lat * per_lat * to_y * step[:, 1] + bend
@@ -77,6 +80,39 @@ def nearest_on_edges(lon: Floats, lat: Floats, start: Floats, end: Floats) -> tu
     per_lon, per_lat, _ = _scales((lat + near[:, 1]) / 2.0)
     metres = np.sqrt((per_lon * (near[:, 0] - lon)) ** 2 + (per_lat * (near[:, 1] - lat)) ** 2)
     return near, metres
+
+
+def nearest_on_edge(
+    place: tuple[float, float], start: tuple[float, float], end: tuple[float, float]
+) -> tuple[float, float]:
+    """The same for one edge, step by step the same operations: bit for bit the same point."""
+    lon, lat = place
+    (ax, ay), (bx, by) = (end, start) if start > end else (start, end)
+    step_x, step_y = bx - ax, by - ay
+    to_x, to_y = ax - lon, ay - lat
+    x, y = ax, ay
+    for _ in range(_STEPS):
+        per_lon, per_lat, change = _scales_at((lat + y) / 2.0)
+        bend = per_lon * change * step_y / 2.0 * (x - lon) ** 2
+        along = per_lon * per_lon * to_x * step_x + per_lat * per_lat * to_y * step_y + bend
+        size = per_lon * per_lon * step_x**2 + per_lat * per_lat * step_y**2
+        at = min(max(-along / size, 0.0), 1.0) if size > 0.0 else 0.0
+        x, y = (bx, by) if at == 1.0 else (ax + at * step_x, ay + at * step_y)
+    return x, y
+
+
+def _scales_at(lat: float) -> tuple[float, float, float]:
+    phi = lat * _RADIANS
+    square = phi * phi
+    cosine = sine = 1.0
+    for n in range(_TERMS, 0, -2):
+        cosine = 1.0 - cosine * square / (n * (n - 1))
+        sine = 1.0 - sine * square / (n * (n + 1))
+    sine *= phi
+    squash = 1.0 - ECCENTRICITY2 * sine * sine
+    across = SEMI_MAJOR_M / math.sqrt(squash)
+    along = across * (1.0 - ECCENTRICITY2) / squash
+    return across * cosine * _RADIANS, along * _RADIANS, -along * sine * _RADIANS * _RADIANS
 
 
 class NearestGrid:
@@ -151,7 +187,10 @@ class NearestGrid:
         pair = np.repeat(np.arange(len(chunk)), many)
         edge = self._edge_from[chunk[pair]] + np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
         point, polygon = point[pair], self._polygon[chunk[pair]]
-        near, metres = nearest_on_edges(lon[point], lat[point], self._coords[edge], self._coords[edge + 1])
+        start, end = self._coords[edge], self._coords[edge + 1]
+        few = _close((lon[point], lat[point]), (start, end), point, tolerance_m)
+        point, polygon = point[few], polygon[few]
+        near, metres = nearest_on_edges(lon[point], lat[point], start[few], end[few])
         return self._choose(lon, lat, tolerance_m, (point, polygon, near, metres))
 
     def _choose(
@@ -207,6 +246,27 @@ class NearestGrid:
         return origin, cell, filled
 
 
+def _close(
+    place: tuple[Floats, Floats], edges: tuple[Floats, Floats], point: Ints, tolerance_m: float
+) -> Ints:
+    """Edges that may be the nearest of their place: measured in a plane, with more than its error to spare."""
+    (lon, lat), (start, end) = place, edges
+    cosine, _ = _cosine_sine(lat * _RADIANS)
+    shrink = cosine * cosine
+    x, y = start[:, 0] - lon, start[:, 1] - lat
+    along_x, along_y = end[:, 0] - start[:, 0], end[:, 1] - start[:, 1]
+    size = along_x * along_x * shrink + along_y * along_y
+    t = -(x * along_x * shrink + y * along_y) / np.maximum(size, 1e-300)
+    t = np.minimum(np.maximum(t, 0.0), 1.0)
+    x, y = x + t * along_x, y + t * along_y
+    square = x * x * shrink + y * y
+    least = np.full(int(point.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(least, point, square)
+    slack = (1.02 + tolerance_m / 2e5) ** 2
+    most = (tolerance_m / _LEAST_M_PER_DEGREE) ** 2
+    return np.flatnonzero((square <= least[point] * slack + 1e-22) & (square <= most * slack))
+
+
 def _rings(geoms: Any) -> tuple[Any, Ints]:
     parts, of_part = shapely.get_parts(np.asarray(geoms, dtype=object), return_index=True)
     rings, of_ring = shapely.get_rings(parts, return_index=True)
@@ -218,14 +278,3 @@ def _reach_degrees(lat: Floats, tolerance_m: float) -> tuple[Floats, Floats]:
     reach_y = np.full_like(lat, tolerance_m / _LEAST_M_PER_DEGREE)
     cosine, _ = _cosine_sine(np.minimum(np.abs(lat) + reach_y, 89.9) * _RADIANS)
     return np.minimum(reach_y / cosine, 360.0), reach_y
-
-
-def nearest_point(geom: Any, lon: float, lat: float) -> tuple[float, float, float]:
-    """Longitude and latitude of the point of a polygon's border nearest to a place, and its distance in m."""
-    coords, index = shapely.get_coordinates(_rings([geom])[0], return_index=True)
-    edge = np.flatnonzero(index[1:] == index[:-1])
-    many = len(edge)
-    near, metres = nearest_on_edges(np.full(many, lon), np.full(many, lat), coords[edge], coords[edge + 1])
-    best = int(np.argmin(metres))
-    x, y = float(near[best, 0]), float(near[best, 1])
-    return x, y, float(distance_m(lon, lat, x, y))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gridmap.errors import InvalidInput
 from gridmap.index import KINDS, METHODS, AreaIndex, GridIndex
+from gridmap.index_nearest import nearest_on_edge, nearest_on_edges
 
 # a village of two halves, the southern one in two micro-grids of one comprehensive grid, a market on their border;
 # a second village east of a gap 0.001° wide
@@ -225,6 +226,32 @@ def test_distance_to_the_border_and_who_is_across(areas):
     assert code(neighbour) == "9100102"
     metres, neighbour = areas.nearest_border(0.001, 0.3, CODES.index("9100101"))
     assert (round(metres), neighbour) == (111, -1)
+    metres, neighbour = areas.nearest_border(0.2, 0.3, CODES.index("9100101"))
+    assert (metres, code(neighbour)) == (pytest.approx(0.0, abs=1e-9), "9100102")
+    assert areas.nearest_border(0.0, 0.3, CODES.index("9100101")) == (pytest.approx(0.0, abs=1e-9), -1)
+
+
+def test_the_border_is_the_nearest_of_all_edges():
+    rng = np.random.default_rng(5)
+    turn = np.linspace(0, 2 * np.pi, 60)[:-1]
+    ring = np.column_stack([np.cos(turn), np.sin(turn)]) * rng.uniform(0.4, 1, (59, 1)) * 0.01
+    centre = np.array([113, 50])
+    polygon = shapely.Polygon(centre + ring, [centre + ring * 0.3])
+    index = AreaIndex.from_arrays([polygon], ["1"], ["micro"], ["1"])
+    for lon, lat in (centre + rng.uniform(-0.01, 0.01, (60, 2))).tolist():
+        expected = metres_by_projection(lon, lat, polygon)
+        assert index.nearest_border(lon, lat, 0)[0] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=3, max_size=3))
+def test_one_edge_is_measured_like_many_bit_for_bit(points):
+    (lon, lat), start, end = points
+    many = np.array([[lon] * 37, [lat] * 37]), np.array([start] * 37), np.array([end] * 37)
+    near, _ = nearest_on_edges(*many[0], many[1], many[2])
+    turned, _ = nearest_on_edges(*many[0], many[2], many[1])
+    one = nearest_on_edge((lon, lat), start, end)
+    assert {tuple(row) for row in [*near.tolist(), *turned.tolist(), list(one)]} == {one}
 
 
 def test_nobody_at_all():
