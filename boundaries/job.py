@@ -16,6 +16,8 @@ from gridmap.buildings import Duplicate, Stored
 from gridmap.errors import InvalidInput
 from gridmap.settings import Settings
 
+EVENT_CHUNK_ROWS = 10_000  # an event in memory is an object with a dozen texts; a building is a few numbers
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -124,7 +126,10 @@ class Job:
     ) -> None:
         self.options, self.findings = options, findings
         self.source: Source = open_source(
-            path, layer=options.layer, encoding=options.encoding, chunk_rows=options.chunk_rows
+            path,
+            layer=options.layer,
+            encoding=options.encoding,
+            chunk_rows=min(options.chunk_rows, EVENT_CHUNK_ROWS if noun == "events" else CHUNK_ROWS),
         )
         self.mapped: Mapped = map_fields(
             noun, self.source.columns, options.fields, options.constants, file=path.name
