@@ -197,7 +197,7 @@ class IndicatorsAsked(BaseModel):
         None, alias="from", description="RFC 3339, or a date; by default a year before the end"
     )
     to: str | None = Field(None, description="By default now")
-    by: Literal["children", "day"] | None = None
+    by: Literal["children", "day", "month"] | None = None
 
 
 class Problem(BaseModel):

@@ -22,7 +22,7 @@ def indicators(
     principal: ThePrincipal,
     session: TheReader,
 ) -> Response:
-    """Indicators of an area and a period with the same days a year before; by=children or by=day."""
+    """Indicators of an area and a period with the same days a year before; by=children, day or month."""
     principal.require("counts")
     settings, snapshot = service.settings, service.memory.snapshot
     audience = Audience.of(principal, settings.withhold_below)
@@ -30,10 +30,11 @@ def indicators(
     period = Period.of(since, until, shapes.now())
     question = stats.Question(area=asked.area or None, period=period, categories=comma_list(asked.category))
     said: dict[str, object] = {"from": period.since, "to": period.until}
-    if asked.by == "day":
-        days, before = stats.by_step(session, snapshot, question, audience, settings.time_zone)
-        said["days"] = [{"day": step.day, "count": step.count} for step in days]
-        said["year_before"] = [{"day": step.day, "count": step.count} for step in before]
+    if asked.by in {"day", "month"}:
+        zone = settings.time_zone
+        steps, before = stats.by_step(session, snapshot, question, audience, zone, unit=asked.by)
+        said[f"{asked.by}s"] = [{asked.by: step.day, "count": step.count} for step in steps]
+        said["year_before"] = [{asked.by: step.day, "count": step.count} for step in before]
         return shapes.json_response(said)
     if asked.by == "children":
         said["children"] = [

@@ -109,6 +109,7 @@ def _login_page(
     service: Service,
     onward: str,
     *,
+    username: str = "",
     error: str = "",
     left: int | None = None,
     status: int = 200,
@@ -119,7 +120,7 @@ def _login_page(
         "next": _local(onward),
         "error": error,
         "left": left,
-        "username": "",
+        "username": username,
     }
     response = rendering.page(request, service, "login.html", values, status=status)
     _set_cookie(request, response, FORM_COOKIE, nonce)
@@ -160,7 +161,7 @@ async def login(
 ) -> Response:
     """Signs in by the page's form."""
     if not service.tokens.form_fits(request.cookies.get(FORM_COOKIE, ""), csrf):
-        return _login_page(request, service, next, error="csrf", status=403)
+        return _login_page(request, service, next, username=username, error="csrf", status=403)
     try:
         account, version = await to_thread.run_sync(_sign_in, service, username, password)
     except Unauthorised as error:
@@ -169,6 +170,7 @@ async def login(
             request,
             service,
             next,
+            username=username,
             error=_PAGE_ERRORS.get(error.code, "bad_credentials"),
             left=left,
             status=401,

@@ -132,5 +132,7 @@ def test_indicators_with_fractions_children_and_days(app, posted):
     assert answer["categories"]["dispute"] == 6
     children = caller.get(f"/api/indicators?area=990126&by=children&{PERIOD}").json()["children"]
     assert {child["code"]: child["count"] for child in children} == {"990126001": 6, "990126002": 2}
+    months = caller.get("/api/indicators?by=month&from=2026-08-01&to=2026-10-01").json()["months"]
+    assert months == [{"month": "2026-08-01", "count": 8}, {"month": "2026-09-01", "count": 0}]
     days = caller.get("/api/indicators?by=day&from=2026-08-24&to=2026-08-26").json()["days"]
     assert days == [{"day": "2026-08-24", "count": 8}, {"day": "2026-08-25", "count": 0}]

@@ -49,6 +49,15 @@ def test_a_token_for_a_password(app):
     assert "text" not in me["may"]
 
 
+def test_a_failed_form_keeps_the_name_that_was_typed(app):
+    page = app.client.get("/login")
+    csrf = re.search(r'name="csrf"[^>]*value="([0-9a-f]+)"', page.text).group(1)
+    form = {"username": "nobody<at>all", "password": "wrong", "csrf": csrf}
+    answer = app.client.post("/login", data=form)
+    assert answer.status_code == 401
+    assert 'value="nobody&lt;at&gt;all"' in answer.text
+
+
 def test_wrong_passwords_are_counted_and_the_name_is_locked(own_app):
     for left in (4, 3, 2, 1, 0):
         answer = own_app.client.post("/api/token", data={"username": "admin", "password": "wrong"})

@@ -112,8 +112,7 @@ class Visit:
     server: Server
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    # A service that knows no months is asked for days instead.
-    allowed: list[str] = field(default_factory=lambda: ["by=month"])
+    allowed: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> Page:
         page.on("request", lambda request: self.requests.append(request.url))

@@ -303,7 +303,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event_history
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON edition
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON edition
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE FUNCTION keep_then() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -325,7 +325,8 @@ CREATE TRIGGER keep_published BEFORE UPDATE ON area
     FOR EACH ROW WHEN (OLD.edition_to IS NOT NULL OR NEW.edition_to IS NULL
         OR (OLD.kind, OLD.code, OLD.name, OLD.setting, OLD.parent, OLD.path::text, OLD.edition_from) IS DISTINCT
             FROM (NEW.kind, NEW.code, NEW.name, NEW.setting, NEW.parent, NEW.path::text, NEW.edition_from)
-        OR NOT (OLD.geom ~= NEW.geom))
+        -- every vertex, not the box alone
+        OR ST_AsBinary(OLD.geom) IS DISTINCT FROM ST_AsBinary(NEW.geom) OR OLD.touched <> NEW.touched)
     EXECUTE FUNCTION keep_published();
 CREATE TRIGGER keep_rows BEFORE DELETE OR TRUNCATE ON area
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

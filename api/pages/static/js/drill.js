@@ -51,20 +51,14 @@ async function figures(area, state, compares, signal) {
   };
 }
 
-let monthly = "month";
-
-/** Twelve months with those of the year before. Where the service knows no months, they are summed from days. */
+/** Twelve months with those of the year before. */
 async function year(area, state, today, signal) {
-  const query = { ...filters(state, CATEGORIES), ...yearOfMonths(today), area: area.code };
-  const answer = await get("/api/indicators", { ...query, by: monthly }, signal).catch((error) => {
-    if (error.status !== 422 || monthly === "day") throw error;
-    monthly = "day";
-    return get("/api/indicators", { ...query, by: monthly }, signal);
-  });
-  const sums = (rows) => byMonth((rows ?? []).map(({ day, month, count }) => ({ day: day ?? month, count })));
+  const query = { ...filters(state, CATEGORIES), ...yearOfMonths(today), area: area.code, by: "month" };
+  const answer = await get("/api/indicators", query, signal);
+  const sums = (rows) => byMonth(rows.map(({ month, count }) => ({ day: month, count })));
   const before = new Map(sums(answer.year_before).map(({ month, count }) => [month, count]));
   const earlier = (month) => `${Number(month.slice(0, 4)) - 1}${month.slice(4)}`;
-  return sums(answer.months ?? answer.days).map((one) => ({ ...one, before: before.get(earlier(one.month)) ?? null }));
+  return sums(answer.months).map((one) => ({ ...one, before: before.get(earlier(one.month)) ?? null }));
 }
 
 async function latest(area, state, signal) {
