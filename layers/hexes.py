@@ -97,3 +97,11 @@ def filling(geometries: NDArray[np.object_], res: int, most: int) -> NDArray[np.
     for shape in geometries:
         found |= set(h3.polygon_to_cells_experimental(h3.geo_to_h3shape(shape), res, contain="overlap"))
     return np.array(sorted(found), dtype=np.int64)
+
+
+def centres(cells: ArrayLike) -> NDArray[np.float64]:
+    """Middles of cells: longitude and latitude in WGS-84 degrees, shape (n, 2)."""
+    import h3.api.basic_int as h3  # noqa: PLC0415  # as above
+
+    places = [h3.cell_to_latlng(cell) for cell in np.asarray(cells, dtype=np.int64).tolist()]
+    return np.array(places, dtype=np.float64).reshape(-1, 2)[:, ::-1]

@@ -79,7 +79,8 @@ def tally(
         for code in each
         if code not in snapshot.row
     }
-    gone = history.retired(session, snapshot, codes) if codes else history.nothing()
+    # By today's boundaries an unknown code is one of an edition that has just begun, or is no longer anybody's.
+    gone = history.retired(session, snapshot, codes) if codes and request.then else history.nothing()
     tree, number = history.grown(snapshot, _trees.get(snapshot), gone)
     open_ = tree.large | held(audience.handled, tree.path)
     counts = []

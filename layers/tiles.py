@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from gridmap.access import Principal
 from gridmap.errors import NotFound
 from gridmap.event_queries import EventFilter
+from gridmap.selection import plan_for_these_values
 from gridmap.snapshot import Snapshot
 from gridmap.withholding import Audience
 from layers import tile_areas, tile_points
@@ -99,6 +100,7 @@ def tile(session: Session, snapshot: Snapshot, query: TileQuery, principal: Prin
         return Tile.of(heat_tile(heat(session, snapshot, query.heat, audience), address, crs))
     if query.layer == "events":
         principal.require("events")
+        plan_for_these_values(session)
         return Tile.of(tile_points.events(session, address, snapshot, principal, query.events))
     scope = principal.require("areas")
     if query.layer == "buildings":

@@ -322,3 +322,12 @@ def test_the_year_before_keeps_the_days():
     )
     open_ = Period.of(None, None, NOW)
     assert open_ == Period(NOW.replace(year=NOW.year - 1), NOW)
+
+
+def test_a_service_without_areas_has_indicators_of_nothing(county, reader):
+    empty = snapshots.empty()
+    found = stats.indicators(reader, empty, Question(period=THIS), COMMANDER)
+    assert found["active_grid_share"].denominator == 0
+    assert found["active_grid_share"].value is None
+    assert stats.by_children(reader, empty, Question(period=THIS), COMMANDER) == []
+    assert set(stats.by_category(reader, empty, Question(period=THIS), COMMANDER)) >= {"dispute"}

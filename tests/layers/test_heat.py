@@ -328,3 +328,24 @@ def test_events_counted_by_leaf_carry_the_leaf_in_their_paths(city, reading):
 def test_an_audience_is_what_the_roles_say(somebody):
     who = Audience.of(somebody("commander", "990126", "990126"), 3)
     assert (who.counts, who.exact, who.exact_villages) == (Scope(("990126",)), Scope(()), Scope(("990126",)))
+
+
+@pytest.mark.parametrize("measure", ["count", "per_100_households", "change", "hotspot"])
+@pytest.mark.parametrize("boundaries", ["today", "then"])
+def test_kinds_that_nobody_loaded_and_a_service_without_areas_answer_with_nothing(
+    city, reading, everything, audience, measure, boundaries
+):
+    for who in (everything, audience("commander"), audience("worker", "990126", "990126")):
+        for kind in ("court", "province", "dedicated", "micro"):
+            query = HeatQuery(kind=kind, measure=measure, boundaries=boundaries, **YEAR)
+            if kind in {"court", "province"}:
+                assert len(heat(reading, city.snapshot, query, who)) == 0
+            nothing = heat(reading, snapshots.empty(), query, who)
+            if boundaries == "today":
+                assert json.loads(nothing.to_geojson())["features"] == []
+
+
+def test_hexagons_need_no_areas(reading, everything, audience):
+    query = HeatQuery(by="hex", **YEAR)
+    assert heat(reading, snapshots.empty(), query, everything).count.sum() > 0
+    assert len(heat(reading, snapshots.empty(), query, audience("commander"))) >= 0
