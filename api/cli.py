@@ -11,7 +11,6 @@ from api.operator import Tool
 from gridmap.errors import GridmapError
 
 EXIT_REFUSED = 1
-EXIT_NOT_POSSIBLE = 2
 
 # Loaded when asked for: `gridmap token` shall not wait for geopandas.
 _LATER = {

@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 import os
 import secrets
+import socket
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import uvicorn
 from api.operator import Tool
 from gridmap import accounts
 from gridmap.db import Database
-from gridmap.errors import Conflict
+from gridmap.errors import Conflict, NotPossible
 from gridmap.settings import Settings
 
 ACCOUNTS_FILE = "demo-accounts.txt"
@@ -52,6 +53,7 @@ def up(tool: Tool, demo: bool, demo_size: str, host: str, port: int, processes: 
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    _require_port(host, port)
     url = tool.url()
     if demo:
         _demonstrate(tool, demo_size)
@@ -75,6 +77,24 @@ def up(tool: Tool, demo: bool, demo_size: str, host: str, port: int, processes: 
     )
     if not tool.settings.database_url:
         click.echo("Stopped. The database goes on; `gridmap db stop` ends it too.", err=True)
+
+
+def _require_port(host: str, port: int) -> None:
+    """Finds out before a minute's work that somebody else answers there.
+
+    Raises:
+        NotPossible: the address is taken, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise NotPossible(
+                f"{host}:{port} cannot be served ({error.strerror}): choose another with --host and --port",
+                code="port_taken",
+            ) from error
 
 
 def application() -> object:

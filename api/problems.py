@@ -35,6 +35,7 @@ STATUS: Mapping[type[GridmapError], int] = {
     Unavailable: 503,
     NotPossible: 500,
 }
+CODES: Mapping[int, str] = {413: "too_large", 422: "invalid_input"}
 RETRY_AFTER_S = 2
 MEDIA_TYPE = "application/problem+json"
 
@@ -113,7 +114,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101  # the same
-        code = HTTPStatus(error.status_code).name.lower()
+        # Python renamed some statuses in 3.13; a code that programs rely on may not change with it.
+        code = CODES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
         response = problem(error.status_code, code, str(error.detail), instance=request_id(request))
         for name, value in (error.headers or {}).items():
             response.headers[name] = value

@@ -1,6 +1,7 @@
 """The command line: what it prints and nothing else, and one sentence where something will not do."""
 
 import json
+import socket
 import stat
 import threading
 
@@ -245,3 +246,14 @@ def test_an_empty_secret_signs_nothing(tmp_path):
     (tmp_path / SECRET_FILE).mkdir()
     with pytest.raises(NotPossible, match="cannot be read or made"):
         secret_key(settings)
+
+
+def test_a_port_that_is_taken_is_named_before_any_work(gridmap):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = gridmap("up", "--port", str(port))
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port} cannot be served" in result.output
+    assert "gridmap  →" not in result.output
