@@ -16,6 +16,7 @@ from gridmap import crs as reference_systems
 from gridmap.withholding import Audience
 from layers.heat import HeatQuery, heat
 from layers.page import heat_map_page
+from layers.picture import heat_picture
 
 # A document of its own: its script stands inside it, it loads nothing, and it may not act as the signed-in person.
 MAP_POLICY = (
@@ -115,3 +116,26 @@ def heat_map(
     origin = urlsplit(settings.basemap_url or "")
     basemap = f" {origin.scheme}://{origin.netloc}" if origin.netloc else ""
     return HTMLResponse(page, headers={"Content-Security-Policy": MAP_POLICY.format(basemap=basemap)})
+
+
+@router.get(
+    "/heat/map.png",
+    responses={
+        200: {"content": {"image/png": {}}, "description": "A picture"},
+        **problems.documented(401, 403, 404, 422, 503),
+    },
+)
+def heat_picture_of(
+    asked: Asked,
+    service: TheService,
+    principal: ThePrincipal,
+    session: TheReader,
+    width: Annotated[int, Query(ge=200, le=4000)] = 1200,
+    height: Annotated[int, Query(ge=200, le=4000)] = 900,
+) -> Response:
+    """The same as a picture, for a report."""
+    principal.require("counts")
+    audience = Audience.of(principal, service.settings.withhold_below)
+    answer = heat(session, service.memory.snapshot, heat_query(asked, service), audience)
+    picture = heat_picture(answer, title=service.settings.title, width=width, height=height)
+    return Response(picture, media_type="image/png")

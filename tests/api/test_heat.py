@@ -104,6 +104,14 @@ def test_the_folium_page_loads_nothing_from_elsewhere(app, posted):
     assert "Events per 100 households" in english
 
 
+def test_heat_as_a_picture(app, posted):
+    answer = app.as_("dispatcher").get(f"/api/heat/map.png?kind=micro&{PERIOD}&width=400&height=300")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(answer.content[16:20]), int.from_bytes(answer.content[20:24])) == (400, 300)
+    assert app.as_("dispatcher").get("/api/heat/map.png?width=1").status_code == 422
+
+
 def test_tiles_have_tags_and_nothing_of_others(app, posted):
     caller = app.as_("dispatcher")
     path = "/api/tiles/grids/12/3322/1689.mvt"

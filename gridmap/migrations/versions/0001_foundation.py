@@ -212,6 +212,12 @@ CREATE TABLE event (
 );
 CREATE INDEX event_newest ON event (occurred_at DESC, id DESC);
 CREATE INDEX event_heat ON event (occurred_at, category) INCLUDE (leaf_now, cell);
+-- Sensitive sub-categories are taken off the counts of whoever does not handle them; each an index-only scan.
+CREATE INDEX event_subcategory ON event (subcategory, occurred_at) INCLUDE (leaf_now, cell);
+CREATE INDEX event_due ON event (resolve_due_at) INCLUDE (closed_at, leaf_now);
+CREATE INDEX event_accept_due ON event (accept_due_at) INCLUDE (accepted_at, leaf_now);
+CREATE INDEX event_unclosed ON event (status, occurred_at) INCLUDE (leaf_now, category)
+    WHERE status <> 'closed';
 CREATE INDEX event_leaf ON event (leaf_now, occurred_at DESC, id DESC);
 CREATE INDEX event_owner ON event (owner_now, occurred_at DESC, id DESC) WHERE owner_now IS NOT NULL;
 CREATE INDEX event_paths ON event USING gist (paths_now);
