@@ -157,6 +157,15 @@ def lock_edition(session: Session, *, exclusive: bool) -> None:
     session.execute(sa.text(f"SELECT {function}({LOCK_SPACE}, {LOCK_EDITION})"))
 
 
+def plan_for_these_values(session: Session) -> None:
+    """Has the rest of the transaction planned for its own values, each time.
+
+    A statement that a connection has run a few times is otherwise planned once for any values: for ten codes
+    instead of thousands, for a day instead of a year. Seen: 111 s in place of half a second.
+    """
+    session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
+
+
 def migrations() -> Config:
     """Alembic's configuration for the migrations that travel inside the package."""
     config = Config()

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gridmap.access import Principal, Scope
+from gridmap.db import plan_for_these_values
 from gridmap.errors import NotFound
 from gridmap.snapshot import Snapshot
 
@@ -175,6 +176,7 @@ def page(
     limit: int = 100,
 ) -> Page:
     """One page of events; `after` is the `last` of the page before."""
+    plan_for_these_values(session)
     where, binds = clauses(asked, snapshot, principal)
     following, order = (part.replace("{distance}", _DISTANCE) for part in _ORDER[sort])
     key = {
@@ -215,6 +217,7 @@ def _text_columns(principal: Principal) -> tuple[str, dict[str, object]]:
 
 def counts(session: Session, snapshot: Snapshot, principal: Principal, asked: EventFilter) -> dict[str, int]:
     """Number of events by status."""
+    plan_for_these_values(session)
     where, binds = clauses(asked, snapshot, principal)
     rows = session.execute(
         sa.text(f"SELECT e.status, count(*) FROM event e WHERE {' AND '.join(where)} GROUP BY e.status"),

@@ -118,12 +118,3 @@ def by_finest_area(scope: Scope, snapshot: Snapshot) -> Clauses:
         return "leaf_now IS NOT NULL AND leaf_now <> ALL(:beyond)", {"beyond": above}
     leaves = snapshot.code[held(scope, snapshot.path)]
     return "leaf_now = ANY(:leaves)", {"leaves": leaves.tolist()}
-
-
-def plan_for_these_values(session: Session) -> None:
-    """Has the rest of the transaction planned for its own values, each time.
-
-    A statement that a connection has run a few times is otherwise planned once for any values: for ten codes
-    instead of thousands, for a day instead of a year. Seen: 111 s in place of half a second.
-    """
-    session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))

@@ -21,10 +21,11 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from gridmap.access import Scope
+from gridmap.db import plan_for_these_values
 from gridmap.errors import InvalidInput
 from gridmap.event_queries import visible_row
 from gridmap.periods import Period
-from gridmap.selection import Selection, plan_for_these_values
+from gridmap.selection import Selection
 from gridmap.snapshot import KINDS, Snapshot
 from gridmap.withholding import Audience, Bools, held, withheld
 from layers import classes, hotspots

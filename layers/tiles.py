@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from gridmap.access import Principal
+from gridmap.db import plan_for_these_values
 from gridmap.errors import NotFound
 from gridmap.event_queries import EventFilter
-from gridmap.selection import plan_for_these_values
 from gridmap.snapshot import Snapshot
 from gridmap.withholding import Audience
 from layers import tile_areas, tile_points
