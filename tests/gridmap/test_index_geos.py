@@ -215,6 +215,27 @@ def corners(polygons: Polygons, plan: Plan) -> np.ndarray:
     return np.concatenate([grid, np.nextafter(grid, np.inf), np.nextafter(grid, -np.inf)])
 
 
+@pytest.mark.parametrize("most_edges", [1, 4, 1000])
+def test_borders_through_the_corners_of_the_lattice(most_edges):
+    """Level, upright and slanting edges from corner to corner, whose vertices no map would have put there."""
+    plan = Plan(400, most_edges, 10**6)
+    frame = shapely.box(0.1, 0.2, 1.3, 1.1)  # keeps the lattice where it is, whatever lies within
+    empty = build(np.array([frame], dtype=object), np.zeros(1, dtype=np.int32), plan)
+    for seed in range(6):
+        rng = np.random.default_rng([seed, most_edges])
+        fine = empty.size / rng.choice([1, 4, 16])
+        corner = np.array(empty.origin) + np.arange(1, 200)[:, None] * fine
+        corner = corner[(corner[:, 0] < 1.3) & (corner[:, 1] < 1.1)]
+        rings = [
+            np.column_stack([rng.choice(corner[:, 0], 6), rng.choice(corner[:, 1], 6)]) for _ in range(8)
+        ]
+        boxes = [
+            shapely.box(*np.sort(ring[:2], axis=0).ravel()) for ring in rings if (ring[0] != ring[1]).all()
+        ]
+        polygons: Polygons = [*(shapely.Polygon(ring) for ring in rings[:4]), *boxes, frame]
+        assert_agrees(polygons, np.concatenate([places(rng, polygons, 2000), corners(polygons, plan)]), plan)
+
+
 def test_nearly_everything_is_decided_without_geos():
     """Else the figures of the lattice would be those of GEOS: also places on borders are decided exactly."""
     rng = np.random.default_rng(3)
