@@ -91,6 +91,34 @@ class Database:
             yield session
             session.commit()
 
+    def at_once(self, first: str, then: str, parameter: str) -> tuple[Any, ...] | None:
+        """A short transaction in one flight: BEGIN, two statements and COMMIT go out together.
+
+        Each statement sees what was committed before it began, so the second one sees what the first waited for.
+
+        Args:
+            first: without parameters.
+            then: with one parameter, `%s`.
+            parameter: of the second statement.
+
+        Returns:
+            The first row of the second statement, committed; None where it has none.
+        """
+        with _storage_errors():
+            pooled = self.engine.raw_connection()
+            try:
+                connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+                with connection.pipeline():
+                    connection.execute(first)
+                    cursor = connection.execute(then, (parameter,))
+                    connection.commit()
+                return cursor.fetchone()
+            except psycopg.OperationalError as error:
+                pooled.invalidate(error)
+                raise
+            finally:
+                pooled.close()
+
     def vacuum(self, *tables: str) -> None:
         """VACUUM (ANALYZE), outside a transaction: after a bulk load, so that index-only scans work."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -44,16 +44,15 @@ def _draft(body: bytes, principal: Principal) -> EventDraft:
 def _stored(service: Service, principal: Principal, draft: EventDraft) -> Outcome:
     for _ in range(TRIES):
         try:
-            with service.database.writer() as session:
-                outcome = store_one(
-                    session,
-                    service.memory,
-                    service.seal,
-                    draft,
-                    actor=principal.name,
-                    scope=principal.scope("post"),
-                    tolerance_m=service.settings.tolerance_m,
-                )
+            outcome = store_one(
+                service.database,
+                service.memory,
+                service.seal,
+                draft,
+                actor=principal.name,
+                scope=principal.scope("post"),
+                tolerance_m=service.settings.tolerance_m,
+            )
         except StaleBoundaries:
             service.memory.refresh_boundaries()
         else:

@@ -140,19 +140,18 @@ class Desk:
     settings: Settings
 
     def post(self, draft: EventDraft, scope: Scope | None = None, tries: int = 4) -> Outcome:
-        """Stores one event in a transaction of its own; comes again where boundaries were stale."""
+        """Stores one event; comes again where boundaries were stale."""
         for _ in range(tries):
             try:
-                with self.database.writer() as session:
-                    return store_one(
-                        session,
-                        self.memory,
-                        self.seal,
-                        draft,
-                        actor="test",
-                        scope=scope or Scope(None),
-                        tolerance_m=self.settings.tolerance_m,
-                    )
+                return store_one(
+                    self.database,
+                    self.memory,
+                    self.seal,
+                    draft,
+                    actor="test",
+                    scope=scope or Scope(None),
+                    tolerance_m=self.settings.tolerance_m,
+                )
             except StaleBoundaries:
                 self.memory.refresh_boundaries()
         raise StaleBoundaries

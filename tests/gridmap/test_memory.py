@@ -52,9 +52,15 @@ def test_an_edition_published_elsewhere_arrives_when_told(desk, county, other):
 
 def test_intake_with_old_boundaries_stores_nothing_and_asks_to_come_again(desk, county):
     publish(desk, county, 0.5)
-    with pytest.raises(StaleBoundaries), desk.database.writer() as session:
+    with pytest.raises(StaleBoundaries):
         store_one(
-            session, desk.memory, desk.seal, county.event(), actor="t", scope=Scope(None), tolerance_m=50
+            desk.database,
+            desk.memory,
+            desk.seal,
+            county.event(),
+            actor="t",
+            scope=Scope(None),
+            tolerance_m=50,
         )
     with pytest.raises(StaleBoundaries):
         desk.post_many([county.event()], tries=1)
