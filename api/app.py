@@ -13,9 +13,10 @@ from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
 from api import problems, rendering
+from api.express import Express
 from api.guard import Guard
 from api.routes import events, heat, indicators, intake, maps, people, places, session, site
 from api.schemas import Problem
@@ -23,6 +24,7 @@ from api.service import Service
 from gridmap.settings import Settings
 
 DISTRIBUTION = "gridmap-service"
+EXPRESS = {("POST", "/api/events"): intake.post_event, ("GET", "/api/locate"): places.locate}
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -71,20 +73,9 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's documented way
     origin = urlsplit(settings.basemap_url or "")
     basemap = f"{origin.scheme}://{origin.netloc}" if origin.netloc else ""
-    # Level 5: three quarters of what 9 saves at a fifth of its time.
-    return Guard(_Compressed(app), service, basemap)
-
-
-class _Compressed:
-    """Compresses what is large; a small answer is sent sooner as it is."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._plain, self._gzip = app, GZipMiddleware(app, minimum_size=4096, compresslevel=5)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request."""
-        writing = scope["type"] == "http" and scope["method"] == "POST"
-        await (self._plain if writing else self._gzip)(scope, receive, send)
+    # Large answers are compressed; level 5: three quarters of what 9 saves at a fifth of its time.
+    app.add_middleware(GZipMiddleware, minimum_size=4096, compresslevel=5)
+    return Guard(Express(app, EXPRESS), service, basemap)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -13,21 +13,31 @@ from gridmap.errors import InvalidInput, Unauthorised
 from gridmap.settings import Settings
 
 
-async def service(request: Request) -> Service:
-    """The process's service; async, so that no thread is taken for it."""
+def service_of(request: Request) -> Service:
+    """The process's service."""
     found: Service = request.app.state.service
     return found
+
+
+async def service(request: Request) -> Service:
+    """The process's service; async, so that no thread is taken for it."""
+    return service_of(request)
 
 
 TheService = Annotated[Service, Depends(service)]
 
 
-async def principal(request: Request) -> Principal:
+def principal_of(request: Request) -> Principal:
     """Who asks; the guard has let nobody else through."""
     found: Principal | None = request.scope.get("state", {}).get("principal")
     if found is None:
         raise Unauthorised("Sign in first")
     return found
+
+
+async def principal(request: Request) -> Principal:
+    """Who asks."""
+    return principal_of(request)
 
 
 ThePrincipal = Annotated[Principal, Depends(principal)]
@@ -50,11 +60,12 @@ TheReader = Annotated[Reader, Depends(reader, scope="function")]
 TheWriter = Annotated[Writer, Depends(writer, scope="function")]
 
 
-async def language(request: Request) -> str:
+def language_of(request: Request) -> str:
     """`zh` unless the client prefers English; a page says it by `?lang=`."""
-    asked = request.query_params.get("lang")
-    if asked in {"zh", "en"}:
-        return asked
+    if request.scope["query_string"]:
+        asked = request.query_params.get("lang")
+        if asked in {"zh", "en"}:
+            return asked
     return preferred(request.headers.get("accept-language", ""))
 
 
@@ -71,6 +82,11 @@ def preferred(header: str) -> str:
         if token in {"zh", "en"} and weight > best:
             best, language_ = weight, token
     return language_
+
+
+async def language(request: Request) -> str:
+    """The language to answer in."""
+    return language_of(request)
 
 
 TheLanguage = Annotated[str, Depends(language)]

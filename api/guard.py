@@ -6,12 +6,14 @@ at. A pure ASGI wrapper: it costs a few microseconds where a framework middlewar
 
 import logging
 import secrets
+from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from anyio import to_thread
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
@@ -34,6 +36,29 @@ CSP = (
 )
 
 
+class _Answer:
+    """One answer on its way out: how far it is, and the headers that every answer carries."""
+
+    __slots__ = ("_headers", "_number", "_path", "_send", "finished", "started")
+
+    def __init__(self, path: str, number: str, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
+        self._path, self._number, self._headers, self._send = path, number, headers, send
+        self.started = self.finished = False
+
+    async def send(self, message: Message) -> None:
+        """Passes a message on."""
+        self.finished = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if message["type"] == "http.response.start":
+            self.started = True
+            given = message["headers"]
+            names = {name for name, _ in given}
+            given.append((b"x-request-id", self._number.encode()))
+            given.extend(header for header in self._headers if header[0] not in names)
+            if b"cache-control" not in names and self._path.startswith("/api"):
+                given.append((b"cache-control", b"no-store"))
+        await self._send(message)
+
+
 class Guard:
     """Wraps the app.
 
@@ -45,11 +70,11 @@ class Guard:
 
     def __init__(self, app: ASGIApp, service: Service, basemap: str = "") -> None:
         self._app, self._service = app, service
-        self._headers = {
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",
-            "Content-Security-Policy": CSP.format(basemap=f" {basemap}" if basemap else ""),
-        }
+        self._headers = (
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"content-security-policy", CSP.format(basemap=f" {basemap}" if basemap else "").encode()),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, or says why not."""
@@ -59,33 +84,22 @@ class Guard:
         number = secrets.token_hex(6)
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = number
-        started = finished = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started, finished
-            finished = message["type"] == "http.response.body" and not message.get("more_body", False)
-            if message["type"] == "http.response.start":
-                started = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = number
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                if scope["path"].startswith("/api"):
-                    headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
+        answer = _Answer(scope["path"], number, self._headers, send)
         try:
             await self._admit(scope, state)
-            await self._app(scope, _limited(receive, self._service.settings.max_body_bytes), sending)
-        except GridmapError as error:
-            if started:
+            await self._app(scope, _limited(receive, self._service.settings.max_body_bytes), answer.send)
+        except ClientDisconnect:
+            pass  # nobody is left to be answered
+        except (GridmapError, HTTPException) as error:
+            if answer.started:
                 raise
-            await problems.of(error, number)(scope, receive, sending)
+            said = problems.known(error, number)
+            await said(scope, receive, answer.send)
         except Exception:
             _log.exception("request %s %s %s failed", number, scope["method"], scope["path"])
-            if not started:
-                await problems.internal(number)(scope, receive, sending)
-            elif not finished:
+            if not answer.started:
+                await problems.internal(number)(scope, receive, answer.send)
+            elif not answer.finished:
                 raise  # half an answer went out: only closing the connection says so
 
     async def _admit(self, scope: Scope, state: dict[str, Any]) -> None:

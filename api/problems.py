@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -64,8 +64,25 @@ def problem(
 
 def of(error: GridmapError, instance: str = "") -> Response:
     """A core error as a response."""
+    if isinstance(error, NotPossible | Unavailable):
+        _log.warning("%s: %s", error.code, error.message)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return problem(status, error.code, error.message, instance=instance, findings=error.findings)
+
+
+def http(error: HTTPException, instance: str = "") -> Response:
+    """An error of the protocol as a response."""
+    # Python renamed some statuses in 3.13; a code that programs rely on may not change with it.
+    code = CODES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
+    response = problem(error.status_code, code, str(error.detail), instance=instance)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def known(error: GridmapError | HTTPException, instance: str = "") -> Response:
+    """An error of either kind as a response."""
+    return of(error, instance) if isinstance(error, GridmapError) else http(error, instance)
 
 
 def findings(error: ValidationError | RequestValidationError) -> list[dict[str, Any]]:
@@ -102,8 +119,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(GridmapError)
     async def _core(request: Request, error: Exception) -> Response:
         assert isinstance(error, GridmapError)  # noqa: S101  # what the handler is registered for
-        if isinstance(error, NotPossible | Unavailable):
-            _log.warning("%s: %s", error.code, error.message)
         return of(error, request_id(request))
 
     @app.exception_handler(RequestValidationError)
@@ -114,12 +129,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101  # the same
-        # Python renamed some statuses in 3.13; a code that programs rely on may not change with it.
-        code = CODES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
-        response = problem(error.status_code, code, str(error.detail), instance=request_id(request))
-        for name, value in (error.headers or {}).items():
-            response.headers[name] = value
-        return response
+        return http(error, request_id(request))
 
     @app.exception_handler(Exception)
     async def _unknown(request: Request, _: Exception) -> Response:
@@ -130,6 +140,18 @@ def internal(instance: str) -> Response:
     """The answer to what should not have happened: a number to quote, and nothing of the inside."""
     detail = "Something went wrong here; quote the number in `instance`"
     return problem(500, "internal", detail, instance=instance)
+
+
+def queried(model: type[BaseModel]) -> dict[str, Any]:
+    """A model of a query as parameters for the OpenAPI description."""
+    schema = model.model_json_schema()
+    required = schema.get("required", ())
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": name in required, "schema": each}
+            for name, each in schema["properties"].items()
+        ]
+    }
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -136,6 +136,16 @@ def to_wgs84(x: float, y: float, name: str) -> tuple[float, float]:
     )
 
 
+class LocateQuery(BaseModel):
+    """A place to ask about, and for what."""
+
+    lon: float
+    lat: float
+    crs: str = "wgs84"
+    at: str | None = None
+    category: Category = "other"
+
+
 class EventQuery(BaseModel):
     """Filters of events; all that are given must hold. Lists are comma-separated."""
 

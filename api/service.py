@@ -4,22 +4,30 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from api.posting import Posting
 from api.tokens import Tokens, secret_key
 from gridmap import accounts
 from gridmap.access import Principal
 from gridmap.db import Database
-from gridmap.errors import Unauthorised
+from gridmap.errors import Conflict, Unauthorised
+from gridmap.intake import Outcome, Post, StaleBoundaries, store_few
 from gridmap.live import Change, Live
 from gridmap.memory import Memory
 from gridmap.sealing import Seal
 from gridmap.settings import Settings
 
 PRINCIPAL_KEPT_S = 30.0
+TRIES = 4
 FAILURES_ALLOWED = 5
 LOCKED_S = 300.0
+
+
+def boundaries_change() -> Conflict:
+    """The answer while one publication follows upon the other."""
+    return Conflict("Boundaries are being published; post again", code="boundaries_change")
 
 
 class Service:
@@ -38,6 +46,7 @@ class Service:
         self.seal = Seal(secret)
         self.memory = Memory(self.database, settings.time_zone)
         self.hub = Hub()
+        self.posting = Posting(self._store)
         self.failures = Failures()
         self.live = Live(self.database, self._on_topic, self.hub.publish)
         self._principals: dict[int, tuple[float, Principal, int]] = {}
@@ -52,6 +61,23 @@ class Service:
         self.hub.close()
         self.live.stop()
         self.database.close()
+
+    def _store(self, posts: Sequence[Post]) -> Sequence[Outcome | Exception]:
+        """Stores posts; those that met old boundaries come again with new ones."""
+        results: list[Outcome | Exception] = [StaleBoundaries()] * len(posts)
+        for _ in range(TRIES):
+            again = [index for index, each in enumerate(results) if isinstance(each, StaleBoundaries)]
+            found = store_few(
+                self.database, self.memory, self.seal, [posts[i] for i in again], self.settings.tolerance_m
+            )
+            for index, result in zip(again, found, strict=True):
+                results[index] = result
+            if not any(isinstance(each, StaleBoundaries) for each in found):
+                break
+            self.memory.refresh_boundaries()
+        if any(isinstance(each, Outcome) and each.state == "stored" for each in results):
+            self.live.changed()
+        return [boundaries_change() if isinstance(each, StaleBoundaries) else each for each in results]
 
     def _on_topic(self, topic: str) -> None:
         if topic in {"edition", "everything"}:

@@ -91,28 +91,18 @@ class Database:
             yield session
             session.commit()
 
-    def at_once(self, first: str, then: str, parameter: str) -> tuple[Any, ...] | None:
-        """A short transaction in one flight: BEGIN, two statements and COMMIT go out together.
+    @contextmanager
+    def flight(self) -> Iterator[psycopg.Connection[Any]]:
+        """A bare connection for a short transaction whose statements go out together and are not waited for.
 
-        Each statement sees what was committed before it began, so the second one sees what the first waited for.
-
-        Args:
-            first: without parameters.
-            then: with one parameter, `%s`.
-            parameter: of the second statement.
-
-        Returns:
-            The first row of the second statement, committed; None where it has none.
+        Fetching waits for all that was sent. What is not committed inside is rolled back.
         """
         with _storage_errors():
             pooled = self.engine.raw_connection()
             try:
                 connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
                 with connection.pipeline():
-                    connection.execute(first)
-                    cursor = connection.execute(then, (parameter,))
-                    connection.commit()
-                return cursor.fetchone()
+                    yield connection
             except psycopg.OperationalError as error:
                 pooled.invalidate(error)
                 raise

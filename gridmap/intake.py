@@ -1,6 +1,6 @@
-"""Taking an event in: one transaction for event, key, text, assignment, history and log.
+"""Taking events in: one transaction for event, key, text, assignment, history and log.
 
-Posted again, the event is answered as it is and nothing is stored. The shared lock, taken before anything is
+Posted again, an event is answered as it is and nothing is stored. The shared lock, taken before anything is
 read, keeps a publication from coming between the boundaries that were used and the commit.
 """
 
@@ -10,76 +10,76 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-import sqlalchemy as sa
+import psycopg
 
 from gridmap.access import Scope
-from gridmap.db import LOCK_EDITION, LOCK_SPACE, Database, Reader
-from gridmap.errors import Conflict, InvalidInput, NotFound
+from gridmap.db import LOCK_EDITION, LOCK_SPACE, Database
+from gridmap.errors import Conflict, GridmapError, InvalidInput, NotFound
 from gridmap.events import EventDraft, due_times
 from gridmap.memory import Memory
 from gridmap.placement import NOWHERE, Placement, Reason, cell, place_one
-from gridmap.routing import Candidates, Office, Person
+from gridmap.routing import Candidates, Office, Person, pick
 from gridmap.sealing import Seal
 from gridmap.snapshot import Snapshot
 
 _LOCK = f"SELECT pg_advisory_xact_lock_shared({LOCK_SPACE}, {LOCK_EDITION})"
 
-# One statement for all rows, everything that was sent as one JSON document: binding 45 parameters one by one took
-# longer than storing them. The clock, not now(): the transaction may have begun before an edition that it waited
-# for at the lock.
+# What the rules need to know from inside the transaction. The clock, not now(): the transaction may have begun
+# before an edition that it waited for at the lock.
+_BEFORE = """
+SELECT (SELECT id FROM edition WHERE in_force_from <= clock_timestamp() ORDER BY in_force_from DESC LIMIT 1),
+    (SELECT coalesce(json_object_agg(worker, n), '{}') FROM (
+        SELECT worker, count(*) AS n FROM event WHERE worker = ANY(%s::integer[]) AND status IN
+            ('assigned','accepted','transferred','escalated','suspended') GROUP BY worker) AS in_hand)
+"""
+
+_KNOWN = """
+SELECT source, external_id, event, digest FROM event_key
+JOIN unnest(%s::text[], %s::text[]) AS asked (s, e) ON source = s AND external_id = e
+"""
+
+# Everything that was sent as one JSON document: binding 45 parameters one by one took longer than storing them.
 _STORE = """
 WITH sent AS (
-    SELECT * FROM json_to_record(%s::json) AS sent (source text, external_id text, digest bytea, category text,
-        subcategory text, urgency text, occurred_at timestamptz, now timestamptz, lon float8, lat float8, x float8,
-        y float8, crs text, accuracy_m real, method text, distance_m float8, edition integer, owner_then text,
-        owner_now text, leaf_then text, leaf_now text, paths_then text[], paths_now text[], cell bigint, why jsonb,
-        accept_due_at timestamptz, resolve_due_at timestamptz, title text, description text, address text,
-        contact bytea, text_digest bytea, actor text, candidates json, unit integer, unit_reason jsonb)
-), in_force AS (
-    SELECT id FROM edition WHERE in_force_from <= clock_timestamp() ORDER BY in_force_from DESC LIMIT 1
+    SELECT * FROM json_to_recordset(%s::json) AS sent (source text, external_id text, digest bytea, category text,
+        subcategory text, urgency text, occurred_at timestamptz, reported_at timestamptz, lon float8, lat float8,
+        x float8, y float8, crs text, accuracy_m real, method text, distance_m float8, edition integer,
+        owner_then text, owner_now text, leaf_then text, leaf_now text, paths_then text[], paths_now text[],
+        cell bigint, status text, worker integer, unit integer, why jsonb, accept_due_at timestamptz,
+        resolve_due_at timestamptz, title text, description text, address text, contact bytea, text_digest bytea,
+        actor text)
 ), key AS (
     INSERT INTO event_key (source, external_id, event, digest)
-    SELECT sent.source, sent.external_id, nextval('event_id'), sent.digest
-    FROM sent, in_force WHERE in_force.id = sent.edition
-    ON CONFLICT DO NOTHING RETURNING event
-), free AS (
-    SELECT c.id, c.reason FROM sent,
-        json_to_recordset(sent.candidates)
-            AS c (id integer, level integer, rank integer, capacity integer, reason jsonb),
-        LATERAL (SELECT count(*)::float AS load FROM event WHERE worker = c.id AND status IN
-            ('assigned','accepted','transferred','escalated','suspended')) AS l
-    WHERE l.load < c.capacity ORDER BY c.level, c.rank, l.load / c.capacity, c.id LIMIT 1
-), chosen AS (
-    SELECT f.id AS worker, CASE WHEN f.id IS NULL THEN sent.unit END AS unit,
-        coalesce(f.reason, sent.unit_reason) AS reason,
-        CASE WHEN f.id IS NULL AND sent.unit IS NULL THEN 'unassigned' ELSE 'assigned' END AS status
-    FROM sent LEFT JOIN free AS f ON true
+    SELECT source, external_id, nextval('event_id'), digest FROM sent
+    ON CONFLICT DO NOTHING RETURNING source, external_id, event
 ), stored AS (
     INSERT INTO event (id, source, external_id, category, subcategory, urgency, occurred_at, reported_at, geom,
         x, y, crs, accuracy_m, method, distance_m, edition, owner_then, owner_now, leaf_then, leaf_now,
         paths_then, paths_now, cell, status, worker, unit, why, accept_due_at, resolve_due_at)
-    SELECT key.event, source, external_id, category, subcategory, urgency, occurred_at, now,
+    SELECT key.event, source, external_id, category, subcategory, urgency, occurred_at, reported_at,
         ST_SetSRID(ST_MakePoint(lon, lat), 4326), x, y, crs, accuracy_m, method, distance_m, edition, owner_then,
-        owner_now, leaf_then, leaf_now, paths_then::ltree[], paths_now::ltree[], cell, chosen.status, chosen.worker,
-        chosen.unit, why || jsonb_build_array(chosen.reason), accept_due_at, resolve_due_at
-    FROM key, sent, chosen RETURNING id, status, worker, unit, why
+        owner_now, leaf_then, leaf_now, paths_then::ltree[], paths_now::ltree[], cell, status, worker, unit, why,
+        accept_due_at, resolve_due_at
+    FROM key JOIN sent USING (source, external_id)
 ), words AS (
     INSERT INTO event_text (event, title, description, address, contact)
-    SELECT key.event, title, description, address, contact FROM key, sent
+    SELECT key.event, title, description, address, contact FROM key JOIN sent USING (source, external_id)
 ), history AS (
     INSERT INTO event_history (event, at, actor, action, status, edition, digest, detail)
-    SELECT stored.id, sent.now, step.actor, step.action, stored.status, sent.edition, step.digest, step.detail
-    FROM stored, sent, LATERAL (VALUES
-        (sent.actor, 'report', sent.text_digest, jsonb_build_object('source', sent.source)),
-        ('system', 'assign', NULL, jsonb_build_object('worker', stored.worker, 'unit', stored.unit,
-            'grid', sent.owner_now, 'why', stored.why))
+    SELECT key.event, reported_at, step.actor, step.action, status, edition, step.digest, step.detail
+    FROM key JOIN sent USING (source, external_id), LATERAL (VALUES
+        (sent.actor, 'report', text_digest, jsonb_build_object('source', source)),
+        ('system', 'assign', NULL, jsonb_build_object('worker', worker, 'unit', unit, 'grid', owner_now,
+            'why', why))
     ) AS step (actor, action, digest, detail)
 ), log AS (
     INSERT INTO change_log (topic, event, edition, paths)
-    SELECT 'event', key.event, sent.edition, sent.paths_now::ltree[] FROM key, sent
+    SELECT 'event', key.event, edition, paths_now::ltree[] FROM key JOIN sent USING (source, external_id)
 )
-SELECT id, status, worker, unit, why FROM stored
+SELECT source, external_id, event FROM key
 """
+
+_Key = tuple[str, str]
 
 
 class StaleBoundaries(Exception):  # noqa: N818  # a signal between intake and its caller, not an error
@@ -95,75 +95,149 @@ class Outcome:
     row: Mapping[str, Any] | None = None
 
 
-def store_one(
-    database: Database,
-    memory: Memory,
-    seal: Seal,
-    draft: EventDraft,
-    *,
-    actor: str,
-    scope: Scope,
-    tolerance_m: float,
-) -> Outcome:
-    """Stores one event in a transaction of its own, or finds it stored already; what comes back is committed.
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One post: what was sent, by whom, and whose areas it may lie in."""
+
+    draft: EventDraft
+    actor: str
+    scope: Scope
+
+    @property
+    def key(self) -> _Key:
+        """What identifies it."""
+        return self.draft.source, self.draft.external_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    post: Post
+    placement: Placement
+    then: Placement
+    candidates: Candidates
+
+
+def store_few(
+    database: Database, memory: Memory, seal: Seal, posts: Sequence[Post], tolerance_m: float
+) -> list[Outcome | Exception]:
+    """Stores the posts of one moment in one transaction of their own; what comes back as stored is committed.
+
+    Each post stands alone: what is wrong with one stands in its place and keeps no other back.
+
+    Returns:
+        For each post its outcome, or what kept it out: `Conflict` (the same source and id carry something else),
+        `InvalidInput` (no place, and the stated grid is unknown), `NotFound` (it lies in areas that are not the
+        poster's), `StaleBoundaries` (renew `memory` and come again).
 
     Raises:
-        Conflict: the same source and id carry something else, or no boundaries are loaded.
-        InvalidInput: no place, and the stated grid is unknown.
-        NotFound: it lies in areas that are not the poster's.
-        StaleBoundaries: nothing was stored; renew `memory` and come again.
+        Conflict: no boundaries are loaded.
         Unavailable: storage is away; nothing is known to be stored, and posting again is safe.
     """
-    now = dt.datetime.now(dt.UTC)
     snapshot = memory.snapshot
     if snapshot.edition == 0:
         raise Conflict("No boundaries are loaded yet: gridmap load areas FILE --commit", code="no_boundaries")
+    now = dt.datetime.now(dt.UTC)
+    results: list[Outcome | Exception | None] = []
+    placed: dict[_Key, _Placed] = {}
+    for post in posts:
+        try:
+            each = _place(memory, snapshot, post, now, tolerance_m)
+            placed.setdefault(post.key, each)
+            results.append(None)
+        except GridmapError as error:
+            results.append(error)
+    try:
+        stored = _store(database, seal, snapshot.edition, placed, now) if placed else {}
+    except (psycopg.DataError, psycopg.IntegrityError):  # something in one of them that storage refuses
+        if len(posts) == 1:
+            raise
+        return [_alone(database, memory, seal, post, tolerance_m) for post in posts]
+    for index, post in enumerate(posts):
+        if results[index] is None and placed[post.key].post is post and post.key in stored:
+            row = stored[post.key]
+            results[index] = Outcome("stored", int(row["id"]), row)
+    left = [post for post, result in zip(posts, results, strict=True) if result is None]
+    known = _known(database, left) if left else {}
+    return [_repeated(post, known) if result is None else result
+            for post, result in zip(posts, results, strict=True)]  # fmt: skip
+
+
+def _alone(
+    database: Database, memory: Memory, seal: Seal, post: Post, tolerance_m: float
+) -> Outcome | Exception:
+    try:
+        return store_few(database, memory, seal, [post], tolerance_m)[0]
+    except Exception as error:  # noqa: BLE001  # handed to whoever posted it, not swallowed
+        return error
+
+
+def _place(memory: Memory, snapshot: Snapshot, post: Post, now: dt.datetime, tolerance_m: float) -> _Placed:
+    draft = post.draft
     check_subcategory(draft, memory.subcategories)
     placement = place_one(snapshot, draft, tolerance_m)
-    check_scope(placement, scope)
+    check_scope(placement, post.scope)
     then = memory.at(draft.occurred_at)
-    placement_then = placement if then is snapshot else place_then(then, draft, tolerance_m)
-    candidates = memory.roster.candidates(draft.category, placement.chain, now)
-    parameters = event_parameters(snapshot.edition, draft, placement, placement_then, now)
-    contact = seal.close(draft.contact)
-    sent = {
-        **parameters,
-        **_candidate_parameters(candidates),
-        "digest": _bytea(draft.digest()),
-        "text_digest": _bytea(draft.text_digest()),
+    before = placement if then is snapshot else place_then(then, draft, tolerance_m)
+    return _Placed(post, placement, before, memory.roster.candidates(draft.category, placement.chain, now))
+
+
+def _store(
+    database: Database, seal: Seal, edition: int, placed: Mapping[_Key, _Placed], now: dt.datetime
+) -> dict[_Key, dict[str, Any]]:
+    """Two flights: what the rules need, then the rows and the commit; new rows by key, as they would be read."""
+    workers = {each.person.id for one in placed.values() for each in one.candidates.workers}
+    with database.flight() as connection:
+        connection.execute(_LOCK)
+        in_force, in_hand = connection.execute(_BEFORE, (list(workers),)).fetchone() or (None, {})
+        if in_force != edition:
+            return {}
+        load = {int(worker): count for worker, count in in_hand.items()}
+        # In the order of their keys: else two processes could wait for each other.
+        rows = {key: _row(placed[key], seal, edition, load, now) for key in sorted(placed)}
+        document = [{**row, **{name: _hex(row[name]) for name in _BINARY}} for row in rows.values()]
+        cursor = connection.execute(_STORE, (orjson.dumps(document).decode(),))
+        connection.commit()
+        return {
+            (source, external_id): {**rows[source, external_id], **_NEW, "id": event}
+            for source, external_id, event in cursor.fetchall()
+        }
+
+
+_BINARY = ("digest", "text_digest", "contact")
+_NEW = {"revision": 1, "accepted_at": None, "resolved_at": None, "closed_at": None}
+
+
+def _row(placed: _Placed, seal: Seal, edition: int, load: dict[int, int], now: dt.datetime) -> dict[str, Any]:
+    draft = placed.post.draft
+    chosen, reason = assign(placed.candidates, load)
+    row = event_parameters(edition, draft, placed.placement, placed.then, now)
+    return {
+        **row,
+        "status": "assigned" if chosen else "unassigned",
+        "worker": chosen.id if isinstance(chosen, Person) else None,
+        "unit": chosen.id if isinstance(chosen, Office) else None,
+        "why": [*placed.placement.why, reason],
+        "digest": draft.digest(),
+        "text_digest": draft.text_digest(),
         "title": draft.title,
         "description": draft.description,
         "address": draft.address,
-        "contact": _bytea(contact),
-        "actor": actor,
-        "now": now,
+        "contact": seal.close(draft.contact),
+        "actor": placed.post.actor,
     }
-    row = database.at_once(_LOCK, _STORE, orjson.dumps(sent).decode())
-    if row is not None:
-        return Outcome("stored", int(row[0]), _as_read({**sent, "contact": contact}, row))
-    with database.reader() as session:
-        return _known(session, draft)
 
 
-def _bytea(content: bytes | None) -> str | None:
+def assign(candidates: Candidates, load: dict[int, int]) -> tuple[Person | Office | None, Reason]:
+    """Whom the rules name and why; what is in hand grows by it."""
+    chosen = pick(candidates, load)
+    if isinstance(chosen, Person):
+        load[chosen.id] = load.get(chosen.id, 0) + 1
+    level = next((each.level for each in candidates.workers if each.person is chosen), 0)
+    return chosen, to_whom(chosen, level)
+
+
+def _hex(content: bytes | None) -> str | None:
     return None if content is None else "\\x" + content.hex()
-
-
-def _as_read(sent: Mapping[str, Any], stored: Sequence[Any]) -> dict[str, Any]:
-    """The new row without reading it again: what was sent and what the statement decided."""
-    event, status, worker, unit, why = stored
-    return {
-        **sent,
-        "id": event,
-        "status": status,
-        "worker": worker,
-        "unit": unit,
-        "why": why,
-        "revision": 1,
-        "accepted_at": None,
-        "resolved_at": None,
-        "closed_at": None,
-    }
 
 
 def check_subcategory(draft: EventDraft, known: Mapping[str, str]) -> None:
@@ -200,16 +274,19 @@ def place_then(snapshot: Snapshot, draft: EventDraft, tolerance_m: float) -> Pla
         return NOWHERE
 
 
-def _known(session: Reader, draft: EventDraft) -> Outcome:
-    found = session.execute(
-        sa.text("SELECT event, digest FROM event_key WHERE source = :source AND external_id = :external_id"),
-        {"source": draft.source, "external_id": draft.external_id},
-    ).one_or_none()
-    if found is None:
-        raise StaleBoundaries
-    if bytes(found.digest) != draft.digest():
-        raise collision(draft)
-    return Outcome("repeated", found.event)
+def _known(database: Database, posts: Sequence[Post]) -> dict[_Key, tuple[int, bytes]]:
+    with database.flight() as connection:
+        rows = connection.execute(
+            _KNOWN, ([post.draft.source for post in posts], [post.draft.external_id for post in posts])
+        )
+        return {(source, key): (event, bytes(digest)) for source, key, event, digest in rows.fetchall()}
+
+
+def _repeated(post: Post, known: Mapping[_Key, tuple[int, bytes]]) -> Outcome | Exception:
+    event, digest = known.get(post.key, (0, b""))
+    if not event:
+        return StaleBoundaries()
+    return Outcome("repeated", event) if digest == post.draft.digest() else collision(post.draft)
 
 
 def collision(draft: EventDraft) -> Conflict:
@@ -253,24 +330,6 @@ def event_parameters(
         "why": placement.why,
         "accept_due_at": accept_due_at,
         "resolve_due_at": resolve_due_at,
-    }
-
-
-def _candidate_parameters(candidates: Candidates) -> dict[str, Any]:
-    workers = () if candidates.unit_first else candidates.workers
-    return {
-        "candidates": [
-            {
-                "id": each.person.id,
-                "level": each.level,
-                "rank": each.rank,
-                "capacity": each.person.capacity,
-                "reason": to_whom(each.person, each.level),
-            }
-            for each in workers
-        ],
-        "unit": candidates.unit.id if candidates.unit else None,
-        "unit_reason": to_whom(candidates.unit, 0),
     }
 
 

@@ -14,15 +14,15 @@ from gridmap.events import EventDraft
 from gridmap.intake import (
     Outcome,
     StaleBoundaries,
+    assign,
     check_scope,
     check_subcategory,
     collision,
     event_parameters,
-    to_whom,
 )
 from gridmap.memory import Memory
 from gridmap.placement import NOWHERE, Placement, place_many
-from gridmap.routing import Office, Person, loads, pick
+from gridmap.routing import Office, Person, loads
 from gridmap.sealing import Seal
 
 EVENT_COLUMNS = (
@@ -230,11 +230,8 @@ class _Block:
         self, draft: EventDraft, placement: Placement, load: dict[int, int]
     ) -> tuple[Person | Office | None, str]:
         candidates = self._memory.roster.candidates(draft.category, placement.chain, self._now)
-        chosen = pick(candidates, load)
-        if isinstance(chosen, Person):
-            load[chosen.id] = load.get(chosen.id, 0) + 1
-        level = next((each.level for each in candidates.workers if each.person is chosen), 0)
-        return chosen, json.dumps([*placement.why, to_whom(chosen, level)])
+        chosen, reason = assign(candidates, load)
+        return chosen, json.dumps([*placement.why, reason])
 
 
 def _ewkb(draft: EventDraft) -> str | None:

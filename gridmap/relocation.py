@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from gridmap.db import Writer, copy_rows
 from gridmap.events import EventDraft
-from gridmap.intake import TO_WHOM, to_whom
-from gridmap.placement import NOWHERE, Placement, Reason, place_many
-from gridmap.routing import Office, Person, Roster, loads, pick
+from gridmap.intake import TO_WHOM, assign
+from gridmap.placement import NOWHERE, Placement, place_many
+from gridmap.routing import Office, Person, Roster, loads
 from gridmap.snapshot import Snapshot
 
 BLOCK = 20_000
@@ -113,13 +113,11 @@ def _store(
         if row.status in _WAITING and not stays:
             if worker is not None:
                 load[worker] -= 1  # it is not in its own way
-            chosen, reason = _route(roster, draft.category, placement, load, now)
+            chosen, reason = assign(roster.candidates(draft.category, placement.chain, now), load)
             worker = chosen.id if isinstance(chosen, Person) else None
             unit = chosen.id if isinstance(chosen, Office) else None
             status = "assigned" if chosen else "unassigned"
             why.append(reason)
-            if worker is not None:
-                load[worker] = load.get(worker, 0) + 1
         else:  # who has it keeps it, and why
             why += [reason for reason in row.why if reason[1] in TO_WHOM]
         paths = "{" + ",".join(placement.paths) + "}"
@@ -132,15 +130,6 @@ def _store(
     if updates:
         _apply(session, updates, history)
     return len(updates)
-
-
-def _route(
-    roster: Roster, category: str, placement: Placement, load: dict[int, int], now: dt.datetime
-) -> tuple[Person | Office | None, Reason]:
-    candidates = roster.candidates(category, placement.chain, now)
-    chosen = pick(candidates, load)
-    level = next((each.level for each in candidates.workers if each.person is chosen), 0)
-    return chosen, to_whom(chosen, level)
 
 
 def _apply(

@@ -9,18 +9,17 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import TheLanguage, ThePrincipal, TheService
+from api.deps import ThePrincipal, TheService, language_of, principal_of, service_of
 from api.schemas import BatchOut, EventIn, EventOut
-from api.service import Service
+from api.service import TRIES, Service, boundaries_change
 from gridmap import event_queries
 from gridmap.access import Principal
-from gridmap.errors import Conflict, Forbidden, GridmapError, InvalidInput
+from gridmap.errors import Forbidden, GridmapError, InvalidInput
 from gridmap.events import EventDraft
-from gridmap.intake import Outcome, StaleBoundaries, store_one
+from gridmap.intake import Outcome, Post, StaleBoundaries
 from gridmap.intake_bulk import store_many
 
 router = APIRouter(prefix="/api/events", tags=["events"])
-TRIES = 4
 BLOCK = 5_000
 LONGEST_LINE = 256 * 1024
 
@@ -41,43 +40,10 @@ def _draft(body: bytes, principal: Principal) -> EventDraft:
     return posted.draft()
 
 
-def _stored(service: Service, principal: Principal, draft: EventDraft) -> Outcome:
-    for _ in range(TRIES):
-        try:
-            outcome = store_one(
-                service.database,
-                service.memory,
-                service.seal,
-                draft,
-                actor=principal.name,
-                scope=principal.scope("post"),
-                tolerance_m=service.settings.tolerance_m,
-            )
-        except StaleBoundaries:
-            service.memory.refresh_boundaries()
-        else:
-            if outcome.state == "stored":
-                service.live.changed()
-            return outcome
-    raise Conflict("Boundaries are being published; post again", code="boundaries_change")
-
-
-def _post(service: Service, principal: Principal, body: bytes, language: str) -> Response:
-    principal.require("post")
-    outcome = _stored(service, principal, _draft(body, principal))
-    row = _readable(service, principal, outcome)
-    shaped = shapes.event(row, service.memory, service.seal.open(row["contact"]), language)
-    return shapes.json_response(shaped, 201 if outcome.state == "stored" else 200)
-
-
-def _readable(service: Service, principal: Principal, outcome: Outcome) -> Mapping[str, Any]:
-    """The event as its poster may see it."""
-    if outcome.row is None:
-        with service.database.reader() as session:
-            return dict(event_queries.one(session, principal, outcome.event))
-    if principal.reads_text(outcome.row["paths_now"], outcome.row["worker"]):
-        return outcome.row
-    return {**outcome.row, **dict.fromkeys(event_queries.TEXT)}
+def _known(service: Service, principal: Principal, event: int) -> Mapping[str, Any]:
+    """An event as its poster may see it."""
+    with service.database.reader() as session:
+        return dict(event_queries.one(session, principal, event))
 
 
 _BODY = {
@@ -103,15 +69,23 @@ _LINES = {
         **problems.documented(401, 403, 404, 409, 413, 422, 503),
     },
 )
-async def post_event(
-    request: Request, service: TheService, principal: ThePrincipal, language: TheLanguage
-) -> Response:
+async def post_event(request: Request) -> Response:
     """Posts one event; what is answered is committed.
 
     The same source and external id again: 200 and the event as it is now; with other content: 409.
     """
-    # One thread for the whole request: each dependency of its own would take another.
-    return await to_thread.run_sync(_post, service, principal, await request.body(), language)
+    service, principal = service_of(request), principal_of(request)
+    scope = principal.require("post")
+    post = Post(_draft(await request.body(), principal), principal.name, scope)
+    outcome = await service.posting.take(post)
+    row = outcome.row
+    if row is None:
+        row = await to_thread.run_sync(_known, service, principal, outcome.event)
+    elif not principal.reads_text(row["paths_now"], row["worker"]):
+        row = {**row, **dict.fromkeys(event_queries.TEXT)}
+    contact = service.seal.open(row["contact"])
+    shaped = shapes.event(row, service.memory, contact, language_of(request))
+    return shapes.json_response(shaped, 201 if outcome.state == "stored" else 200)
 
 
 @router.post(
@@ -191,4 +165,4 @@ def _store_block(
                 )
         except StaleBoundaries:
             service.memory.refresh_boundaries()
-    raise Conflict("Boundaries are being published; post again", code="boundaries_change")
+    raise boundaries_change()

@@ -1,17 +1,30 @@
 """Whose place is it; areas, editions, and search."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
 
 import numpy as np
 import shapely
 import sqlalchemy as sa
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment
+from api.deps import (
+    ThePrincipal,
+    TheReader,
+    TheService,
+    bbox,
+    comma_list,
+    language_of,
+    moment,
+    principal_of,
+    service_of,
+)
 from api.located import shaped
-from api.schemas import Category, Feature, FeatureCollection, Located, to_wgs84
+from api.schemas import Feature, FeatureCollection, Located, LocateQuery, to_wgs84
 from api.service import Service
 from gridmap import areas as area_loads
 from gridmap import crs as reference_systems
@@ -26,27 +39,28 @@ LARGEST_PAGE = 20_000
 LONGEST_SEARCH = 80
 
 
-@router.get("/locate", responses={200: {"model": Located}, **problems.documented(401, 403, 404, 422, 503)})
-async def locate(  # the query's parameters
-    service: TheService,
-    principal: ThePrincipal,
-    language: TheLanguage,
-    lon: float,
-    lat: float,
-    crs: str = "wgs84",
-    at: str | None = None,
-    category: Category = "other",
-) -> Response:
+@router.get(
+    "/locate",
+    openapi_extra=problems.queried(LocateQuery),
+    responses={200: {"model": Located}, **problems.documented(401, 403, 404, 422, 503)},
+)
+async def locate(request: Request) -> Response:
     """Whose a place is: the grid, the chain of areas, who would get an event of this category, and why."""
-    scope = principal.require("areas")
-    x, y = to_wgs84(lon, lat, reference_systems.normalise(crs))
-    when = moment(at, "at", service.settings)
+    service = service_of(request)
+    scope = principal_of(request).require("areas")
+    try:
+        asked = LocateQuery.model_validate(dict(parse_qsl(request.scope["query_string"].decode())))
+    except ValidationError as error:
+        raise problems.invalid(error) from error
+    x, y = to_wgs84(asked.lon, asked.lat, reference_systems.normalise(asked.crs))
+    when = moment(asked.at, "at", service.settings)
     memory = service.memory
-    snapshot = memory.at(when) if when else memory.snapshot
-    answer = locating.locate(snapshot, memory.roster, x, y, category, service.settings.tolerance_m)
+    # Boundaries of another time may have to be read first.
+    snapshot = await to_thread.run_sync(memory.at, when) if when else memory.snapshot
+    answer = locating.locate(snapshot, memory.roster, x, y, asked.category, service.settings.tolerance_m)
     if answer.paths and not scope.holds_any(answer.paths):
         raise NotFound("The place is not within your areas", code="outside_areas")
-    return shapes.json_response(shaped(snapshot, memory, answer, language))
+    return shapes.json_response(shaped(snapshot, memory, answer, language_of(request)))
 
 
 def _snapshot(service: Service, edition: int | None, at: str | None) -> Snapshot:

@@ -20,7 +20,7 @@ from gridmap.db import Database, Writer
 from gridmap.embedded import Cluster
 from gridmap.errors import GridmapError
 from gridmap.events import EventDraft
-from gridmap.intake import Outcome, StaleBoundaries, store_one
+from gridmap.intake import Outcome, Post, StaleBoundaries, store_few
 from gridmap.intake_bulk import store_many
 from gridmap.memory import Memory
 from gridmap.sealing import Seal
@@ -141,19 +141,14 @@ class Desk:
 
     def post(self, draft: EventDraft, scope: Scope | None = None, tries: int = 4) -> Outcome:
         """Stores one event; comes again where boundaries were stale."""
+        post = Post(draft, "test", scope or Scope(None))
         for _ in range(tries):
-            try:
-                return store_one(
-                    self.database,
-                    self.memory,
-                    self.seal,
-                    draft,
-                    actor="test",
-                    scope=scope or Scope(None),
-                    tolerance_m=self.settings.tolerance_m,
-                )
-            except StaleBoundaries:
-                self.memory.refresh_boundaries()
+            (result,) = store_few(self.database, self.memory, self.seal, [post], self.settings.tolerance_m)
+            if isinstance(result, Outcome):
+                return result
+            if not isinstance(result, StaleBoundaries):
+                raise result
+            self.memory.refresh_boundaries()
         raise StaleBoundaries
 
     def post_many(self, drafts: Sequence[EventDraft], tries: int = 4) -> list[Outcome | GridmapError]:

@@ -9,7 +9,7 @@ import pytest
 from gridmap import snapshot as snapshots
 from gridmap.access import Scope
 from gridmap.areas import import_areas
-from gridmap.intake import StaleBoundaries, store_one
+from gridmap.intake import Post, StaleBoundaries, store_few
 from gridmap.memory import KEPT_EDITIONS, Memory
 
 
@@ -52,16 +52,9 @@ def test_an_edition_published_elsewhere_arrives_when_told(desk, county, other):
 
 def test_intake_with_old_boundaries_stores_nothing_and_asks_to_come_again(desk, county):
     publish(desk, county, 0.5)
-    with pytest.raises(StaleBoundaries):
-        store_one(
-            desk.database,
-            desk.memory,
-            desk.seal,
-            county.event(),
-            actor="t",
-            scope=Scope(None),
-            tolerance_m=50,
-        )
+    post = Post(county.event(), "t", Scope(None))
+    (kept_out,) = store_few(desk.database, desk.memory, desk.seal, [post], 50)
+    assert isinstance(kept_out, StaleBoundaries)
     with pytest.raises(StaleBoundaries):
         desk.post_many([county.event()], tries=1)
     assert desk.one("SELECT count(*) FROM event_key") == 0
