@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Scope
 from api import problems, rendering
 from api.express import Express
 from api.guard import Guard
-from api.routes import events, heat, indicators, intake, maps, people, places, session, site
+from api.routes import events, heat, indicators, intake, maps, people, places, reassignment, session, site
 from api.schemas import Problem
 from api.service import Service
 from gridmap.settings import Settings
@@ -66,7 +66,7 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
     )
     app.state.service = service
     problems.install(app)
-    for each in (session, places, intake, events, heat, indicators, maps, people, site):
+    for each in (session, places, intake, reassignment, events, heat, indicators, maps, people, site):
         app.include_router(each.router)
     app.mount("/static/{version}/vendor", _Kept(directory=rendering.PAGES / "vendor"), name="vendor")
     app.mount("/static/{version}", _Kept(directory=rendering.PAGES / "static"), name="static")

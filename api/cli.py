@@ -17,6 +17,7 @@ _LATER = {
     "up": "api.cli_up:up",
     "load": "api.cli_load:load",
     "dump": "api.cli_dump:dump",
+    "reassign": "api.cli_reassign:reassign",
 }
 
 

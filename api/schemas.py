@@ -319,6 +319,27 @@ class BatchOut(BaseModel):
     rejected: list[BatchRejection]
 
 
+class ReassignIn(BaseModel):
+    """Which stored events to place by the boundaries in force now; all open ones where nothing is said."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    since: Annotated[str | None, Field(alias="from", description="RFC 3339 with zone, or a date")] = None
+    to: str | None = None
+    area: Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,64}$")] | None = None
+    closed: Annotated[bool, Field(description="Also what is resolved, verified, closed or rejected")] = False
+    dry_run: Annotated[bool, Field(description="Say what would change, and change nothing")] = True
+
+
+class ReassignOut(BaseModel):
+    """How many were looked at, changed their grid or area, and were given to somebody else."""
+
+    looked_at: int
+    moved: int
+    routed: int
+    stored: bool
+
+
 class Token(BaseModel):
     """A bearer token."""
 

@@ -7,21 +7,46 @@ nobody has accepted yet is routed by the new boundaries.
 import datetime as dt
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from gridmap.db import Writer, copy_rows
+from gridmap.errors import Conflict
 from gridmap.events import EventDraft
 from gridmap.intake import TO_WHOM, assign
-from gridmap.placement import NOWHERE, Placement, place_many
+from gridmap.placement import NOWHERE, Placement, Reason, place_many
 from gridmap.routing import Office, Person, Roster, loads
+from gridmap.selection import Clauses
 from gridmap.snapshot import Snapshot
 
 BLOCK = 20_000
+TRIES = 5
 _WAITING = {"unassigned", "assigned"}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every block needs; `renew` routes anew also what stays where it is and waits for nobody."""
+
+    session: Writer
+    snapshot: Snapshot
+    roster: Roster
+    load: dict[int, int]
+    tolerance_m: float
+    renew: bool = False
+
+
+@dataclass(slots=True)
+class Reassigned:
+    """How many events were looked at, were given to another area, and were given to somebody else."""
+
+    looked_at: int = 0
+    moved: int = 0
+    routed: int = 0
 
 
 def relocate(
@@ -36,44 +61,59 @@ def relocate(
     The caller holds the edition lock exclusively. Cost follows what lies in the box.
     """
     buildings = relocate_buildings(session, snapshot, box)
-    moved = 0
-    load = loads(session)
     # Degrees, generous: a grid that grew may now be the nearest. A degree of longitude is shorter up north.
     high = tolerance_m / 100_000
     broad = high / max(0.01, math.cos(math.radians(min(90.0, max(abs(box[1]), abs(box[3])) + high))))
-    wide = (box[0] - broad, box[1] - high, box[2] + broad, box[3] + high)
-    for rows in _blocks(session, wide):
-        drafts = [_draft(row) for row in rows]
-        found = place_many(snapshot, drafts, tolerance_m)
-        moved += _store(session, snapshot, roster, load, rows, drafts, found)
-    return moved, buildings
+    condition: Clauses = (
+        "(geom IS NULL OR geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326))",
+        {"west": box[0] - broad, "south": box[1] - high, "east": box[2] + broad, "north": box[3] + high},
+    )
+    work = Work(session, snapshot, roster, loads(session), tolerance_m)
+    return place_anew(work, condition).moved, buildings
 
 
-def _blocks(session: Writer, box: Sequence[float]) -> Iterator[list[sa.Row[Any]]]:
+def place_anew(
+    work: Work, condition: Clauses, progress: Callable[[int], None] = lambda _: None
+) -> Reassigned:
+    """Places all events of a condition; whoever acts on one meanwhile goes before, and it is looked at again.
+
+    Raises:
+        Conflict: some change all the time.
+    """
+    done = Reassigned()
+    for rows in _blocks(work.session, condition):
+        done.looked_at += len(rows)
+        left = rows
+        for _ in range(TRIES):
+            passed = _store(work, left, done)
+            if not passed:
+                break
+            left = list(_read(work.session, ("id = ANY(:ids)", {"ids": passed}), 0))
+        else:
+            raise Conflict(f"{len(left)} events change all the time; try again", code="events_change")
+        progress(done.looked_at)
+    return done
+
+
+def _blocks(session: Writer, condition: Clauses) -> Iterator[list[sa.Row[Any]]]:
     last = 0
-    while True:
-        rows = list(
-            session.execute(
-                sa.text(
-                    "SELECT id, category, occurred_at, ST_X(geom) AS lon, ST_Y(geom) AS lat, status, worker,"
-                    " unit, owner_now, leaf_now, paths_now::text[] AS paths_now,"
-                    " method, distance_m, why FROM event WHERE id > :last AND (geom IS NULL OR"
-                    " geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)) ORDER BY id LIMIT :block"
-                ),
-                {
-                    "last": last,
-                    "west": box[0],
-                    "south": box[1],
-                    "east": box[2],
-                    "north": box[3],
-                    "block": BLOCK,
-                },
-            )
-        )
-        if not rows:
-            return
+    while rows := _read(session, condition, last):
         yield rows
         last = rows[-1].id
+
+
+def _read(session: Writer, condition: Clauses, last: int) -> list[sa.Row[Any]]:
+    text, binds = condition
+    return list(
+        session.execute(
+            sa.text(
+                "SELECT id, category, occurred_at, ST_X(geom) AS lon, ST_Y(geom) AS lat, status, worker, unit,"
+                " owner_now, leaf_now, paths_now::text[] AS paths_now, method, distance_m, why, edition,"
+                f" revision FROM event WHERE id > :last AND {text} ORDER BY id LIMIT :block"
+            ),
+            {**binds, "last": last, "block": BLOCK},
+        )
+    )
 
 
 def _draft(row: sa.Row[Any]) -> EventDraft:
@@ -90,83 +130,102 @@ def _draft(row: sa.Row[Any]) -> EventDraft:
     )
 
 
-def _store(
-    session: Writer,
-    snapshot: Snapshot,
-    roster: Roster,
-    load: dict[int, int],
-    rows: Sequence[sa.Row[Any]],
-    drafts: Sequence[EventDraft],
-    found: Sequence[object],
-) -> int:
-    """Writes what changed of one block."""
+def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[int]:
+    """Writes what changed of one block; returns those that somebody else changed in between."""
+    found = place_many(work.snapshot, [_draft(row) for row in rows], work.tolerance_m)
     now = dt.datetime.now(dt.UTC)
     updates: list[tuple[object, ...]] = []
-    history: list[tuple[object, ...]] = []
-    for row, draft, answer in zip(rows, drafts, found, strict=True):
+    history: dict[int, tuple[object, ...]] = {}
+    moved: set[int] = set()
+    routed: set[int] = set()
+    for row, answer in zip(rows, found, strict=True):
         placement = answer if isinstance(answer, Placement) else NOWHERE
         before = (row.owner_now, row.leaf_now, sorted(row.paths_now))
         stays = before == (placement.owner, placement.leaf, sorted(placement.paths))
-        if stays and (row.method, row.distance_m) == (placement.method, placement.distance_m):
+        orphan = work.renew and (row.worker is None or row.worker not in work.roster.people) and not (
+            row.unit is not None and row.unit in work.roster.offices
+        )  # fmt: skip
+        routes = row.status in _WAITING and (orphan or not stays)
+        if stays and not routes and (row.method, row.distance_m) == (placement.method, placement.distance_m):
             continue
         worker, unit, status, why = row.worker, row.unit, row.status, list(placement.why)
-        if row.status in _WAITING and not stays:
-            if worker is not None:
-                load[worker] -= 1  # it is not in its own way
-            chosen, reason = assign(roster.candidates(draft.category, placement.chain, now), load)
-            worker = chosen.id if isinstance(chosen, Person) else None
-            unit = chosen.id if isinstance(chosen, Office) else None
-            status = "assigned" if chosen else "unassigned"
+        if routes:
+            worker, unit, status, reason = _routed(work, row, placement, now)
             why.append(reason)
+            if stays and (worker, unit, status) == (row.worker, row.unit, row.status):
+                continue
         else:  # who has it keeps it, and why
             why += [reason for reason in row.why if reason[1] in TO_WHOM]
-        paths = "{" + ",".join(placement.paths) + "}"
+        if not stays:
+            moved.add(row.id)
+        if (worker, unit) != (row.worker, row.unit):
+            routed.add(row.id)
         updates.append(
-            (row.id, placement.method, placement.distance_m, snapshot.edition, placement.owner,
-             placement.leaf, paths, status, worker, unit, json.dumps(why))
+            (row.id, row.revision, placement.method, placement.distance_m, work.snapshot.edition,
+             placement.owner, placement.leaf, "{" + ",".join(placement.paths) + "}", status, worker, unit,
+             json.dumps(why))
         )  # fmt: skip
         detail = {"from": row.owner_now, "grid": placement.owner, "worker": worker, "unit": unit}
-        history.append((row.id, now, "system", "relocate", status, snapshot.edition, json.dumps(detail)))
-    if updates:
-        _apply(session, updates, history)
-    return len(updates)
+        history[row.id] = (
+            row.id, now, "system", "relocate", status, work.snapshot.edition, json.dumps(detail),
+        )  # fmt: skip
+    written = _apply(work.session, updates, history) if updates else set()
+    done.moved += len(moved & written)
+    done.routed += len(routed & written)
+    return sorted(history.keys() - written)
+
+
+def _routed(
+    work: Work, row: sa.Row[Any], placement: Placement, now: dt.datetime
+) -> tuple[int | None, int | None, str, Reason]:
+    if row.worker is not None and row.worker in work.load:
+        work.load[row.worker] -= 1  # it is not in its own way
+    candidates = work.roster.candidates(row.category, placement.chain, now)
+    chosen, reason = assign(candidates, work.load)
+    worker = chosen.id if isinstance(chosen, Person) else None
+    unit = chosen.id if isinstance(chosen, Office) else None
+    return worker, unit, "assigned" if chosen else "unassigned", reason
 
 
 def _apply(
-    session: Writer, updates: Sequence[tuple[object, ...]], history: Sequence[tuple[object, ...]]
-) -> None:
+    session: Writer, updates: Sequence[tuple[object, ...]], history: Mapping[int, tuple[object, ...]]
+) -> set[int]:
+    """Writes events, history and log; returns those that were still as they had been read."""
     session.execute(
         sa.text(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS relocated (id bigint, method text, distance_m float8,"
-            " edition integer, owner text, leaf text, paths ltree[], status text, worker integer,"
-            " unit integer, why jsonb) ON COMMIT DROP"
+            "CREATE TEMPORARY TABLE IF NOT EXISTS relocated (id bigint, revision integer, method text,"
+            " distance_m float8, edition integer, owner text, leaf text, paths ltree[], status text,"
+            " worker integer, unit integer, why jsonb) ON COMMIT DROP"
         )
     )
     session.execute(sa.text("TRUNCATE relocated"))
     columns = (
-        "id", "method", "distance_m", "edition", "owner", "leaf", "paths", "status", "worker", "unit", "why",
+        "id", "revision", "method", "distance_m", "edition", "owner", "leaf", "paths", "status", "worker",
+        "unit", "why",
     )  # fmt: skip
     copy_rows(session, "relocated", columns, updates)
-    session.execute(
+    written = session.execute(
         sa.text(
-            "UPDATE event SET owner_now = r.owner, leaf_now = r.leaf, paths_now = r.paths,"
+            "WITH written AS ("
+            " UPDATE event SET owner_now = r.owner, leaf_now = r.leaf, paths_now = r.paths,"
             " method = r.method, distance_m = r.distance_m, edition = r.edition, status = r.status,"
-            " worker = r.worker, unit = r.unit, why = r.why, revision = revision + 1"
-            " FROM relocated r WHERE event.id = r.id"
+            " worker = r.worker, unit = r.unit, why = r.why, revision = event.revision + 1"
+            " FROM relocated r WHERE event.id = r.id AND event.revision = r.revision"
+            " RETURNING event.id, event.edition, event.paths_now"
+            "), told AS ("
+            " INSERT INTO change_log (topic, event, edition, paths)"
+            " SELECT 'event', id, edition, paths_now FROM written"
+            ") SELECT id FROM written ORDER BY id"
         )
-    )
+    ).scalars()
+    ids = list(written)
     copy_rows(
         session,
         "event_history",
         ("event", "at", "actor", "action", "status", "edition", "detail"),
-        history,
+        (history[number] for number in ids),
     )
-    session.execute(
-        sa.text(
-            "INSERT INTO change_log (topic, event, edition, paths)"
-            " SELECT 'event', id, edition, paths FROM relocated"
-        )
-    )
+    return set(ids)
 
 
 def relocate_buildings(session: Writer, snapshot: Snapshot, box: Sequence[float]) -> int:

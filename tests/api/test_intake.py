@@ -216,3 +216,29 @@ def test_the_contact_is_sealed(app, event):
     assert "张三".encode() not in sealed
     assert b"13800000000" not in sealed
     assert app.as_("commander").get(f"/api/events/{answer.json()['id']}").json()["contact"] is None
+
+
+def test_reassigning_is_for_those_who_act_in_their_areas_and_a_trial_by_default(app, event):
+    caller = app.as_("dispatcher")
+    for number, column in enumerate((0, 1, 5)):
+        assert caller.post("/api/events", json=event(column, 0, external_id=str(number))).status_code == 201
+    with app.service.database.writer() as session:
+        session.execute(
+            sa.text(
+                "UPDATE event SET owner_now = NULL, leaf_now = '990126001', paths_now = '{990126.990126001}'"
+                " WHERE external_id = '1'"
+            )
+        )
+    for name in ("commander", "planner", "hotline"):
+        assert app.as_(name).post("/api/events/reassign", json={}).status_code == 403
+    assert app.client.post("/api/events/reassign", json={}).status_code == 401
+    trial = {"looked_at": 3, "moved": 1, "routed": 0, "stored": False}
+    assert caller.post("/api/events/reassign", json={}).json() == trial
+    assert app.as_("east").post("/api/events/reassign", json={"dry_run": False}).json()["looked_at"] == 1
+    assert rows(app, "event", "owner_now IS NULL") == 1
+    done = app.as_("west").post("/api/events/reassign", json={"dry_run": False}).json()
+    assert done == {"looked_at": 2, "moved": 1, "routed": 0, "stored": True}
+    assert rows(app, "event", "owner_now IS NULL") == 0
+    assert app.as_("east").post("/api/events/reassign", json={"area": "990126001"}).status_code == 404
+    for body in ({"from": "yesterday"}, {"area": "a b"}, {"when": 1}):
+        assert caller.post("/api/events/reassign", json=body).status_code == 422, body
