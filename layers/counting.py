@@ -5,6 +5,7 @@ Everything that was received counts, whatever became of it. Whose events: gridma
 
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import repeat
 
 import numpy as np
 import sqlalchemy as sa
@@ -45,10 +46,8 @@ def by_leaf(session: Session, snapshot: Snapshot, selection: Selection, rows: Ro
     leaves, numbers = session.execute(sa.text(statement), binds).one()
     counts = np.zeros(len(snapshot) + 1, dtype=np.int64)  # the last one takes what no row has
     if leaves:
-        row = snapshot.row
-        counts[[row.get(leaf, -1) for leaf in leaves.split(",")]] = np.array(
-            numbers.split(","), dtype=np.int64
-        )
+        rows_found = list(map(snapshot.row.get, leaves.split(","), repeat(-1)))
+        counts[rows_found] = np.fromstring(numbers, dtype=np.int64, sep=",")
     return counts[:-1]
 
 
