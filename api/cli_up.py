@@ -2,11 +2,13 @@
 
 import datetime as dt
 import logging
+import multiprocessing
 import os
 import secrets
 import socket
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import click
@@ -108,18 +110,26 @@ def _demonstrate(tool: Tool, size: str) -> None:
     database = tool.database()
     if _is_filled(database):
         return
-    from gridmap import demo  # noqa: PLC0415  # only the first start builds a city
-
     click.echo("Building the invented county …", err=True)
     began = time.monotonic()
+    # In a process of its own: a whole county takes half a gigabyte, which the service would keep.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        apart.submit(_build, size, database.url).result()
+    database.vacuum(*DEMO_TABLES)
+    _make_accounts(tool.settings, database)
+    click.echo(f"  ready after {time.monotonic() - began:.1f} s", err=True)
+
+
+def _build(size: str, url: str) -> None:
+    from gridmap import demo  # noqa: PLC0415  # only the first start builds a city
+
+    database = Database(url, pool_size=1)
     with database.writer() as session:
         city = demo.build(
             demo.FULL if size == "full" else demo.TOWN, now=dt.datetime.now(dt.UTC), progress=_say_step
         )
         demo.store(session, city, lambda table, done, _: _say_step(f"storing {table}") if done == 0 else None)
-    database.vacuum(*DEMO_TABLES)
-    _make_accounts(tool.settings, database)
-    click.echo(f"  ready after {time.monotonic() - began:.1f} s", err=True)
+    database.close()
 
 
 def _say_step(step: str) -> None:
