@@ -18,6 +18,7 @@ _LATER = {
     "up": "api.cli_up:up",
     "load": "api.cli_load:load",
     "dump": "api.cli_dump:dump",
+    "assign": "api.cli_assign:assign",
     "reassign": "api.cli_reassign:reassign",
 }
 

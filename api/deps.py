@@ -1,12 +1,15 @@
 """What routes ask for: the service, who asks, a session whose transaction the edge owns, the language."""
 
 import datetime as dt
+import math
 from collections.abc import Iterator
 from typing import Annotated
 
+import numpy as np
 from fastapi import Depends, Query, Request
 
 from api.service import Service
+from gridmap import crs
 from gridmap.access import Principal
 from gridmap.db import Reader, Writer
 from gridmap.errors import InvalidInput, Unauthorised
@@ -125,11 +128,18 @@ def comma_list(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def bbox(text: str | None) -> tuple[float, float, float, float] | None:
-    """West, south, east, north from a query.
+Box = tuple[float, float, float, float]
+
+
+def bbox(text: str | None, system: str = "wgs84") -> Box | None:
+    """West, south, east, north from a query, in WGS-84 degrees.
+
+    Args:
+        text: four numbers in `system`.
+        system: as of `gridmap.crs.normalise`; of another one the box around the converted sides is taken.
 
     Raises:
-        InvalidInput: not four finite numbers in order.
+        InvalidInput: not four finite numbers in order, or nowhere on Earth.
     """
     if not text:
         return None
@@ -137,13 +147,44 @@ def bbox(text: str | None) -> tuple[float, float, float, float] | None:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
         west, south, east, north = 1.0, 1.0, 0.0, 0.0
-    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+    box = (west, south, east, north)
+    if system != "wgs84" and all(map(math.isfinite, box)) and west <= east and south <= north:
+        box = _around(box, system)
+    if not (-180 <= box[0] <= box[2] <= 180 and -90 <= box[1] <= box[3] <= 90):
         raise InvalidInput(
-            "bbox is west,south,east,north in degrees, west ≤ east and south ≤ north",
+            f"bbox is west,south,east,north in {system}, west ≤ east and south ≤ north",
             code="bad_bbox",
-            findings=[{"field": "bbox", "value": text[:80], "message": "four numbers in degrees"}],
+            findings=[{"field": "bbox", "value": text[:80], "message": f"four numbers in {system}"}],
         )
-    return west, south, east, north
+    return box
+
+
+def _around(box: Box, system: str) -> Box:
+    along = np.linspace(0.0, 1.0, 17)
+    x = box[0] + (box[2] - box[0]) * np.concatenate([along, along, 0 * along, 0 * along + 1])
+    y = box[1] + (box[3] - box[1]) * np.concatenate([0 * along, 0 * along + 1, along, along])
+    lon, lat = crs.convert(x, y, system, "wgs84")
+    if not np.isfinite(lon).all():
+        return (1.0, 1.0, 0.0, 0.0)
+    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+
+def near(text: str | None, system: str = "wgs84") -> tuple[float, float] | None:
+    """A place from a query, in WGS-84 degrees.
+
+    Raises:
+        InvalidInput: not two numbers in `system`, or nowhere on Earth.
+    """
+    if not text:
+        return None
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = math.nan
+    lon, lat = (float(each) for each in crs.convert(x, y, system, "wgs84"))
+    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        raise InvalidInput(f"near is lon,lat in {system}", code="bad_near")
+    return lon, lat
 
 
 Limit = Annotated[int, Query(ge=1, description="Features a page; a larger one than allowed is clamped.")]

@@ -151,7 +151,8 @@ class EventQuery(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    bbox: str | None = Field(None, description="west,south,east,north in degrees")
+    crs: str = Field("wgs84", description="Of bbox and near, and of lon, lat and coordinates in the answer")
+    bbox: str | None = Field(None, description="west,south,east,north in the crs")
     grid: str | None = Field(None, description="Code of a grid")
     area: str | None = Field(None, description="Code of an area and all below it")
     category: str | None = None
@@ -162,7 +163,7 @@ class EventQuery(BaseModel):
     overdue: bool | None = None
     since: str | None = Field(None, alias="from", description="Occurred at or after: RFC 3339, or a date")
     to: str | None = Field(None, description="Occurred before")
-    near: str | None = Field(None, description="lon,lat in degrees")
+    near: str | None = Field(None, description="lon,lat in the crs")
     radius_m: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 500
     sort: Literal["time", "due", "near"] = "time"
     limit: Annotated[int, Field(ge=1, description="A larger limit than 1000 is clamped")] = 100

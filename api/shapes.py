@@ -2,14 +2,17 @@
 
 import base64
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gridmap import crs
 from gridmap.errors import InvalidInput
 from gridmap.memory import Memory
 from gridmap.reasons import area_in_words, in_words
@@ -78,6 +81,22 @@ def event(
     shaped["assignee"] = assignee(memory, row["worker"], row["unit"])
     shaped["why"] = in_words(row["why"], language, area_in_words(snapshot))
     return shaped
+
+
+def in_system(events: list[dict[str, Any]], system: str) -> list[dict[str, Any]]:
+    """Shaped events with lon and lat in a reference system, full precision; null where it does not reach."""
+    if system in {"wgs84", "cgcs2000"}:
+        return events
+    lon, lat = crs.convert(
+        np.array([each["lon"] for each in events], dtype=np.float64),
+        np.array([each["lat"] for each in events], dtype=np.float64),
+        "wgs84",
+        system,
+    )
+    for each, x, y in zip(events, lon.tolist(), lat.tolist(), strict=True):
+        there = each["lon"] is not None and math.isfinite(x)
+        each["lon"], each["lat"] = (x, y) if there else (None, None)
+    return events
 
 
 def event_feature(properties: Mapping[str, Any]) -> dict[str, Any]:

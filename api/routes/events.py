@@ -1,7 +1,6 @@
 """Events read: lists with filters, counts, one, its history."""
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -9,10 +8,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment
+from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment, near
 from api.schemas import EventCounts, EventOut, EventQuery, FeatureCollection
 from api.service import Service
-from gridmap import event_queries
+from gridmap import crs, event_queries
 from gridmap.errors import InvalidInput
 from gridmap.event_queries import EventFilter
 from gridmap.events import CATEGORIES, STATES
@@ -31,22 +30,11 @@ def _known(values: Sequence[str], allowed: Sequence[str], name: str) -> tuple[st
     return tuple(values)
 
 
-def _near(text: str | None) -> tuple[float, float] | None:
-    if not text:
-        return None
-    try:
-        lon, lat = (float(part) for part in text.split(","))
-    except ValueError:
-        lon = lat = math.nan
-    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-        raise InvalidInput("near is lon,lat in degrees", code="bad_near")
-    return lon, lat
-
-
 def event_filter(asked: EventQuery, service: Service) -> EventFilter:
     """The filters of a query, checked; several values are comma-separated."""
+    system = crs.normalise(asked.crs)
     return EventFilter(
-        bbox=bbox(asked.bbox),
+        bbox=bbox(asked.bbox, system),
         grid=asked.grid or None,
         area=asked.area or None,
         categories=_known(comma_list(asked.category), CATEGORIES, "category"),
@@ -57,7 +45,7 @@ def event_filter(asked: EventQuery, service: Service) -> EventFilter:
         overdue=asked.overdue,
         since=moment(asked.since, "from", service.settings),
         until=moment(asked.to, "to", service.settings),
-        near=_near(asked.near),
+        near=near(asked.near, system),
         radius_m=asked.radius_m,
     )
 
@@ -86,10 +74,10 @@ def events(  # what FastAPI injects
     found = event_queries.page(
         session, service.memory.snapshot, principal, wanted, sort=asked.sort, after=after, limit=asked.limit
     )
-    features = [
-        shapes.event_feature(shapes.event(row, service.memory, service.seal.open(row["contact"]), language))
-        for row in found.rows
+    shaped = [
+        shapes.event(row, service.memory, service.seal.open(row["contact"]), language) for row in found.rows
     ]
+    features = [shapes.event_feature(each) for each in shapes.in_system(shaped, crs.normalise(asked.crs))]
     following = None if found.last is None else shapes.following(request, found.last)
     return shapes.json_response(
         {"type": "FeatureCollection", "features": features, "next": following}, media_type=shapes.GEOJSON
@@ -108,14 +96,19 @@ def counts(asked: Asked, service: TheService, principal: ThePrincipal, session: 
 
 
 @router.get("/{event}", responses={200: {"model": EventOut}, **problems.documented(401, 403, 404, 422, 503)})
-def event(
-    event: int, service: TheService, principal: ThePrincipal, session: TheReader, language: TheLanguage
+def event(  # what FastAPI injects
+    event: int,
+    service: TheService,
+    principal: ThePrincipal,
+    session: TheReader,
+    language: TheLanguage,
+    system: Annotated[str, Query(alias="crs", description="Of lon and lat in the answer")] = "wgs84",
 ) -> Response:
     """One event, with the reasons for its grid and its worker."""
+    name = crs.normalise(system)
     row = event_queries.one(session, principal, _number(event))
-    return shapes.json_response(
-        shapes.event(row, service.memory, service.seal.open(row["contact"]), language)
-    )
+    shaped = shapes.event(row, service.memory, service.seal.open(row["contact"]), language)
+    return shapes.json_response(shapes.in_system([shaped], name)[0])
 
 
 @router.get("/{event}/history", responses=problems.documented(401, 403, 404, 422, 503))

@@ -109,7 +109,7 @@ def areas(  # noqa: PLR0913  # the query's parameters
         keep &= np.isin(snapshot.kind.astype(str), comma_list(kind))
     if within:
         keep &= _below(snapshot, _visible(snapshot, scope, within))
-    if box := bbox(bbox_):
+    if box := bbox(bbox_, reference_systems.normalise(crs)):
         keep &= shapely.intersects(shapely.box(*box), snapshot.geom)
     if cursor:
         (after,) = shapes.read_cursor(cursor, (str,))

@@ -2,7 +2,10 @@
 
 import datetime as dt
 
+import numpy as np
 import pytest
+
+from gridmap import crs
 
 
 @pytest.fixture
@@ -269,3 +272,35 @@ def test_dates_are_midnights_of_the_configured_zone(app, event):
     assert ids(caller.get("/api/events?from=2026-08-01&to=2026-08-02")) == []
     moment = caller.get("/api/events").json()["features"][0]["properties"]["occurred_at"]
     assert dt.datetime.fromisoformat(moment) == dt.datetime(2026, 8, 1, 16, 30, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("system", ["gcj02", "bd09", "cgcs2000", "EPSG:4546", "EPSG:3857"])
+def test_events_come_and_are_asked_for_in_any_reference_system(app, event, system):
+    caller = app.as_("dispatcher")
+    posted = [caller.post("/api/events", json=event(c, 0, external_id=str(c))).json() for c in (0, 3, 6)]
+    lon, lat = (np.array([each[name] for each in posted]) for name in ("lon", "lat"))
+    x, y = (each.tolist() for each in crs.convert(lon, lat, "wgs84", system))
+    listed = caller.get("/api/events", params={"crs": system}).json()["features"]
+    assert {tuple(each["geometry"]["coordinates"]) for each in listed} == set(zip(x, y, strict=True))
+    one = caller.get(f"/api/events/{posted[1]['id']}", params={"crs": system}).json()
+    assert (one["lon"], one["lat"]) == (x[1], y[1])
+    step = 100 if system.startswith("EPSG") else 0.001
+    box = f"{x[1] - step},{y[1] - step},{x[1] + step},{y[1] + step}"
+    found = caller.get("/api/events", params={"crs": system, "bbox": box}).json()["features"]
+    assert [each["id"] for each in found] == [posted[1]["id"]]
+    assert caller.get("/api/events/counts", params={"crs": system, "bbox": box}).json()["total"] == 1
+    close = {"crs": system, "near": f"{x[2]},{y[2]}", "radius_m": 5}
+    assert [each["id"] for each in caller.get("/api/events", params=close).json()["features"]] == [
+        posted[2]["id"]
+    ]
+    areas = caller.get("/api/areas", params={"crs": system, "bbox": box, "kind": "micro"}).json()["features"]
+    assert posted[1]["grid"]["code"] in {each["properties"]["code"] for each in areas}
+    assert len(areas) < 8
+    for query in ({"bbox": "1,2,3"}, {"bbox": "nan,1,2,3"}, {"bbox": "5,1,2,3"}, {"near": "x"}):
+        assert caller.get("/api/events", params={"crs": system, **query}).status_code == 422, query
+
+
+def test_an_unknown_reference_system_is_named(app):
+    for path in ("/api/events", "/api/events/counts", "/api/events/1", "/api/areas?bbox=1,2,3,4"):
+        answer = app.as_("dispatcher").get(path, params={"crs": "mars"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_crs"), path
