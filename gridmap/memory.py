@@ -6,7 +6,9 @@ inside its transaction that the edition it used is still the one in force, and c
 
 import bisect
 import datetime as dt
+import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +23,7 @@ from gridmap.routing import Roster, load_roster
 from gridmap.snapshot import Snapshot
 
 KEPT_EDITIONS = 4
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,11 @@ class Memory:
             self._timeline = _Timeline(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
             due = self._timeline.at(dt.datetime.now(dt.UTC))
             if due is not None and due != self._snapshot.edition:
-                self._snapshot = snapshots.load(session, due)
+                began = time.perf_counter()
+                self._snapshot = taken = snapshots.load(session, due)
+                spent, size = time.perf_counter() - began, taken.index.nbytes / 1e6
+                _log.info("edition %d: %d areas read and indexed in %.2f s, the index takes %.0f MB",
+                          due, len(taken), spent, size)  # fmt: skip
 
     def refresh_households(self) -> None:
         """Takes over the household counts of today."""

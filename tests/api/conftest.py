@@ -1,7 +1,7 @@
 """A served application on a small invented county: squares, with people, buildings and accounts."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -240,6 +240,22 @@ def own_app(fresh_url: str, settings: Settings) -> Iterator[App]:
     """The application on a database of its own, for a test that changes more than events."""
     furnish(fresh_url, settings)
     yield from serve(fresh_url, settings)
+
+
+@pytest.fixture
+def another(own_app: App) -> Iterator[App]:
+    """A second process's worth of the service on the same database."""
+    yield from serve(own_app.url, own_app.settings)
+
+
+@pytest.fixture
+def layouts() -> tuple[list[AreaDraft], list[AreaDraft]]:
+    """The county's first two micro-grids as they are, and with their common border half a square to the west."""
+    first, second = "99012600100100101", "99012600100100102"
+    as_it_is = [draft for draft in county() if draft.code in {first, second}]
+    parts = shapely.multipolygons([[shapely.box(WEST, SOUTH, WEST + SIDE / 2, SOUTH + SIDE)],
+                                   [shapely.box(WEST + SIDE / 2, SOUTH, WEST + 2 * SIDE, SOUTH + SIDE)]])  # fmt: skip
+    return as_it_is, [replace(draft, geom=geom) for draft, geom in zip(as_it_is, parts, strict=True)]
 
 
 def serve(url: str, settings: Settings) -> Iterator[App]:

@@ -38,13 +38,15 @@ def test_before_anything_is_loaded_there_is_an_empty_edition(empty_desk):
     assert empty_desk.memory.edition_at(dt.datetime.now(dt.UTC)) is None
 
 
-def test_an_edition_published_elsewhere_arrives_when_told(desk, county, other):
+def test_an_edition_published_elsewhere_arrives_when_told(desk, county, other, caplog):
+    caplog.set_level("INFO")
     held = other.snapshot
     publish(desk, county, 0.5)
     assert other.snapshot is held  # nobody has told yet
     other.refresh_boundaries()
     assert other.snapshot.edition == 2
     assert held.edition == 1  # what somebody was working with stays whole
+    assert f"edition 2: {len(held)} areas read and indexed in " in caplog.text
     again = other.snapshot
     other.refresh_boundaries()
     assert other.snapshot is again  # nothing is built anew for nothing
