@@ -16,6 +16,7 @@ from gridmap.index import GRIDS, KINDS, NESTING
 
 ALLOWED_CODE: Final = re.compile(r"[A-Za-z0-9_]{1,255}")
 UNKNOWN: Final = -1  # households that nobody counted
+TELLING: Final = 6  # digits of a county
 USUAL_KIND: Final = "micro"  # as GridIndex takes grids without a kind
 
 
@@ -142,11 +143,16 @@ def _kinds(codes: Sequence[str], stated: Sequence[str | None], scheme: Scheme) -
                 f"record {row + 1}: {kind!r} is no kind of area; kinds are {', '.join(KINDS)}",
                 code="unknown_kind",
             )
-    read = [kind or scheme.kind(code) for kind, code in zip(stated, codes, strict=True)]
+    read = [kind or _told(code, scheme) for kind, code in zip(stated, codes, strict=True)]
     usual = Counter(kind for kind in read if kind)
     # codes that say nothing in a file whose other codes do: of the commonest kind there
     often = usual.most_common(1)[0][0] if usual and 2 * usual.total() >= len(codes) else USUAL_KIND
     return [kind or often for kind in read]
+
+
+def _told(code: str, scheme: Scheme) -> str | None:
+    """Kind by a code; a number of few digits is more likely a running number than a province."""
+    return scheme.kind(code) if len(code) >= TELLING else None
 
 
 def inner_points(geom: NDArray[np.object_]) -> NDArray[np.object_]:

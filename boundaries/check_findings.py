@@ -150,9 +150,10 @@ def place_in(shape: shapely.Geometry) -> Where | None:
     return float(point.x), float(point.y)
 
 
-def mean_width_m(polygons: Shapes, areas_m2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean width in metres: of a strip its width, of a square half its side."""
-    around = crs.length_m(polygons)
+def mean_width_m(shapes: Shapes, areas_m2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean width in metres of the polygons in each shape: of a strip its width, of a square half its side."""
+    parts, of_shape = polygonal(shapes)
+    around = np.bincount(of_shape, weights=crs.length_m(parts), minlength=len(shapes))
     width: NDArray[np.float64] = np.divide(
         2.0 * areas_m2, around, out=np.zeros_like(areas_m2), where=around > 0
     )

@@ -13,7 +13,6 @@ from gridmap import crs
 
 Rows = NDArray[np.int64]
 Shapes = NDArray[np.object_]
-NOTHING = np.empty(0, dtype=object)
 
 
 def holes(ends: NDArray[np.float64], polygons: Shapes) -> Shapes:
@@ -23,7 +22,7 @@ def holes(ends: NDArray[np.float64], polygons: Shapes) -> Shapes:
         ends: edges of the polygons that do not cancel, float64 (n, 2, 2).
         polygons: valid ones.
     """
-    return _without(faces(ends), shapely.STRtree(polygons))
+    return _without(faces(ends), polygons)
 
 
 def uncovered(ends: NDArray[np.float64], whole: shapely.Geometry, polygons: Shapes) -> Shapes:
@@ -37,11 +36,12 @@ def uncovered(ends: NDArray[np.float64], whole: shapely.Geometry, polygons: Shap
     found = faces(ends)
     shapely.prepare(whole)
     found = found[shapely.intersects(whole, inner_points(found))]
-    return _without(found, shapely.STRtree(polygons))
+    return _without(found, polygons)
 
 
-def _without(candidates: Shapes, tree: shapely.STRtree) -> Shapes:
-    """Candidates that lie in no polygon of a tree, by a point inside each."""
+def _without(candidates: Shapes, polygons: Shapes) -> Shapes:
+    """Candidates that lie in no polygon, by a point inside each."""
+    tree = shapely.STRtree(shapely.get_parts(polygons))  # by parts: boxes of scattered ones hold too much
     covered, _ = tree.query(inner_points(candidates), predicate="intersects")
     free = np.ones(len(candidates), dtype=bool)
     free[covered] = False
@@ -93,16 +93,19 @@ def add_gaps(
 
 def _beside(gaps: Shapes, areas: Areas, rows: Rows, polygons: Shapes) -> list[list[int]]:
     """Areas along each gap, the one with the longest shared border first."""
-    tree = shapely.STRtree(polygons)
-    at, near = tree.query(gaps, predicate="intersects")
-    shared = shapely.length(shapely.intersection(shapely.boundary(gaps[at]), polygons[near]))
+    parts, whole = shapely.get_parts(polygons, return_index=True)
+    at, part = shapely.STRtree(parts).query(gaps, predicate="intersects")
+    shared = shapely.length(shapely.intersection(shapely.boundary(gaps[at]), parts[part]))
+    near = whole[part]
     found: list[list[int]] = [[] for _ in gaps]
     # lengths of equal borders differ in their last bits
     order = sorted(
         range(len(at)), key=lambda n: (at[n], -round(shared[n], 12), areas.code[rows[near[n]]], rows[near[n]])
     )
     for each in order:
-        found[at[each]].append(int(rows[near[each]]))
+        row = int(rows[near[each]])
+        if row not in found[at[each]]:
+            found[at[each]].append(row)
     return found
 
 
@@ -110,4 +113,4 @@ def distinct(gaps: Shapes, known: Shapes) -> Shapes:
     """Gaps that are not part of gaps known already."""
     if not len(gaps) or not len(known):
         return gaps
-    return _without(gaps, shapely.STRtree(known))
+    return _without(gaps, known)

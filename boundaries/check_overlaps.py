@@ -23,8 +23,7 @@ def add_overlaps(report: Examination, areas: Areas, rows: Rows, geom: Shapes, su
         suspects: rows whose edges do not all cancel.
     """
     first, second, common = overlapping(geom[rows], np.isin(rows, suspects))
-    _, of_pair = polygonal(common)
-    number = np.bincount(of_pair, minlength=len(common))
+    number = shapely.get_num_geometries(common)
     sizes = crs.area_m2(common)
     widths = mean_width_m(common, sizes)
     for at in range(len(common)):
@@ -59,40 +58,53 @@ def overlapping(polygons: Shapes, suspect: NDArray[np.bool_]) -> tuple[Rows, Row
     docs/adr/0011 has the argument in full.
 
     Args:
-        polygons: valid, None left out of it.
+        polygons: valid Polygons and MultiPolygons.
         suspect: which of them have edges that do not cancel, or that several walk the same way.
+
+    Returns:
+        positions, the smaller first, in order, and Polygons, MultiPolygons and what else two may share.
     """
-    tree = shapely.STRtree(polygons)
-    waiting = np.flatnonzero(suspect | _stacked(polygons, tree))
-    examined = np.zeros(len(polygons), dtype=bool)
-    firsts, seconds, shared = [], [], []
+    # part by part: the box of an area with a piece far away would hold half the city
+    parts, whole = shapely.get_parts(polygons, return_index=True)
+    tree = shapely.STRtree(parts)
+    waiting = np.flatnonzero(suspect[whole] | _stacked(parts, whole, tree))
+    examined = np.zeros(len(parts), dtype=bool)
+    pairs, shared = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=object)]
     while len(waiting):
-        at, second = tree.query(polygons[waiting])
+        at, second = tree.query(parts[waiting])
         first = waiting[at]
-        together = np.zeros(len(polygons), dtype=bool)
+        together = np.zeros(len(parts), dtype=bool)
         together[waiting] = True
-        fresh = ~examined[second] & (first != second) & (~together[second] | (first < second))
+        fresh = (whole[first] != whole[second]) & ~examined[second] & (~together[second] | (first < second))
         first, second = first[fresh], second[fresh]
         examined[waiting] = True
-        common = np.asarray(shapely.intersection(polygons[first], polygons[second]), dtype=object)
+        common = np.asarray(shapely.intersection(parts[first], parts[second]), dtype=object)
         met = shapely.area(common) > 0.0
-        firsts.append(first[met])
-        seconds.append(second[met])
+        first, second = first[met], second[met]
+        pairs.append(np.sort(np.stack([whole[first], whole[second]], axis=1), axis=1))
         shared.append(common[met])
-        found = np.unique(np.concatenate([first[met], second[met]]))
+        found = np.unique(np.concatenate([first, second]))
         waiting = found[~examined[found]]
-    if not firsts:
-        nothing = np.empty(0, dtype=np.int64)
-        return nothing, nothing, np.empty(0, dtype=object)
-    return np.concatenate(firsts), np.concatenate(seconds), np.concatenate(shared)
+    return _together(np.concatenate(pairs), np.concatenate(shared))
 
 
-def _stacked(polygons: Shapes, tree: shapely.STRtree) -> NDArray[np.bool_]:
-    """Polygons one of whose parts has an inner point that lies in another polygon, too."""
-    parts, of_polygon = shapely.get_parts(polygons, return_index=True)
-    at, holder = tree.query(inner_points(np.asarray(parts, dtype=object)), predicate="within")
-    other = of_polygon[at] != holder
-    stacked = np.zeros(len(polygons), dtype=bool)
-    stacked[of_polygon[at[other]]] = True
+def _together(pairs: Rows, shared: Shapes) -> tuple[Rows, Rows, Shapes]:
+    """What parts share, as what their polygons share."""
+    pieces, of_pair = polygonal(shared)
+    different, number = np.unique(pairs[of_pair], axis=0, return_inverse=True)
+    order = np.argsort(number.ravel(), kind="stable")
+    common = np.asarray(
+        shapely.multipolygons(pieces[order], indices=number.ravel()[order]) if len(pieces) else pieces,
+        dtype=object,
+    )
+    return different[:, 0], different[:, 1], common
+
+
+def _stacked(parts: Shapes, whole: Rows, tree: shapely.STRtree) -> NDArray[np.bool_]:
+    """Parts whose inner point lies in another polygon, and those that it lies in."""
+    at, holder = tree.query(inner_points(parts), predicate="within")
+    other = whole[at] != whole[holder]
+    stacked = np.zeros(len(parts), dtype=bool)
+    stacked[at[other]] = True
     stacked[holder[other]] = True
     return stacked
