@@ -16,8 +16,10 @@ from gridmap.index_engine import Engine
 
 NAMES: Final = ("grid", "method", "distance_m")
 TYPES: Final = (pa.string(), pa.string(), pa.float64())
-SAMPLE: Final = 5000  # points kept for the look at their reference system
-SAMPLE_A_BATCH: Final = 500
+# As answers are handed on: a code is written once, not once a point.
+PACKED: Final = (pa.dictionary(pa.int32(), pa.string()), pa.dictionary(pa.int32(), pa.string()), pa.float64())
+SAMPLE: Final = 1500  # points kept for the look at their reference system
+SAMPLE_A_BATCH: Final = 300
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +72,7 @@ class Answers:
     """A batch with its answers.
 
     Attributes:
-        columns: the three columns of `NAMES`: text or null, text, metres or null.
+        columns: the three columns of `NAMES`, in the types of `PACKED`: text or null, text, metres or null.
         lon, lat: WGS-84; NaN where there is no place.
         tally: of this batch.
     """
@@ -113,8 +115,8 @@ class Assigner:
         answer = self._index.locate(lon, lat, self._tolerance_m, engine=self._engine)
         position = pa.array(answer.position, mask=answer.position < 0)
         columns = [
-            self._codes.take(position),
-            self._methods.take(pa.array(answer.method_code)),
+            pa.DictionaryArray.from_arrays(position, self._codes),
+            pa.DictionaryArray.from_arrays(pa.array(answer.method_code.astype(np.int32)), self._methods),
             pa.array(answer.distance_m, from_pandas=True),
         ]
         methods = np.bincount(answer.method_code, minlength=len(METHODS))
@@ -150,8 +152,8 @@ def check_names(columns: Sequence[str], prefix: str, file: str) -> tuple[str, ..
     return names
 
 
-def widened(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+def widened(schema: pa.Schema, names: Sequence[str], kinds: Sequence[pa.DataType] = TYPES) -> pa.Schema:
     """A schema with the three columns at its end; everything else, metadata too, as it was."""
-    for name, kind in zip(names, TYPES, strict=True):
+    for name, kind in zip(names, kinds, strict=True):
         schema = schema.append(pa.field(name, kind))
     return schema

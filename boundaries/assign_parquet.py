@@ -4,6 +4,7 @@ A block of rows is read, answered and written as one row group. Blocks are the i
 is larger than `BLOCK_ROWS` rows or `BLOCK_BYTES`: memory goes by the block, never by the file.
 """
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ LEAST_ROWS: Final = 1024
 SPREAD: Final = 2.0  # rows in memory are about so much larger than their pages
 READ_BYTES: Final = 1 << 20  # of a column at a time; whole column chunks would be as large as their row group
 
+WIDTHS: Final = {"INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
 CODECS: Final = {
     "UNCOMPRESSED": "none",
     "SNAPPY": "snappy",
@@ -111,7 +113,7 @@ class ParquetPoints:
     @property
     def layout(self) -> "Layout":
         """How the (first) file is written."""
-        return Layout.of(self._metadata[0][0])
+        return Layout.of(self._metadata[0][0], self.schema.names)
 
     def parts(self, at_least: int = 1) -> list[Part]:
         """All row groups in the file's order, in about so many parts or more; a folder's files are not joined.
@@ -205,13 +207,15 @@ class Layout:
     """How a Parquet file is written: what can be known of another one, to do the same.
 
     Attributes:
-        compression: codec by path of the column.
+        names: the columns.
+        compression: codec by path of the column, which for a nested one is longer than its name.
         dictionary: columns with a dictionary of their values.
         otherwise: codec of columns that are not in there.
         page_index: whether there are indexes of pages.
         sorting: by which columns rows are sorted, as Parquet says.
     """
 
+    names: tuple[str, ...]
     compression: dict[str, str]
     dictionary: tuple[str, ...]
     otherwise: str = "zstd"
@@ -219,40 +223,58 @@ class Layout:
     sorting: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, metadata: Any) -> "Layout":
+    def of(cls, metadata: Any, names: Sequence[str]) -> "Layout":
         """Layout of a file; pyarrow's own with Zstandard where it holds no rows."""
         if not metadata.num_row_groups:
-            return cls({}, ())
+            return cls(tuple(names), {}, ())
         group = metadata.row_group(0)
         columns = [group.column(number) for number in range(group.num_columns)]
         codecs = {**CODECS, **CODECS_ALSO}
         compression = {each.path_in_schema: codecs.get(each.compression, "zstd") for each in columns}
         used = list(compression.values())
         return cls(
+            tuple(names),
             compression,
-            tuple(each.path_in_schema for each in columns if each.has_dictionary_page),
+            tuple(each.path_in_schema for each in columns if _pays(each)),
             max(sorted(set(used)), key=used.count) if used else "zstd",
             any(each.has_offset_index for each in columns),
             tuple(group.sorting_columns or ()),
         )
 
-    def writer(self, path: Path, schema: pa.Schema, added: Sequence[str]) -> pq.ParquetWriter:
+    def writer(self, path: Path, schema: pa.Schema, packed: pa.Schema) -> pq.ParquetWriter:
         """A writer of the same layout.
 
         Args:
             path: the new file.
-            schema: its columns.
-            added: those of them that the layout does not know; with dictionaries.
+            schema: what the file says that its columns are.
+            packed: the types in which they are handed over: where text is repeated, its dictionary, which is
+                written twice as fast as the text and is the same in the file.
         """
+        added = [name for name in schema.names if name not in self.names]
         compression: Any = self.compression and {**self.compression, **dict.fromkeys(added, self.otherwise)}
-        return pq.ParquetWriter(
+        # the Arrow schema as pyarrow itself would store it, but of the types that readers shall see
+        stored = {
+            **(schema.metadata or {}),
+            b"ARROW:schema": base64.b64encode(schema.serialize().to_pybytes()),
+        }
+        writer = pq.ParquetWriter(
             path,
-            schema,
+            packed,
             compression=compression or self.otherwise,
             use_dictionary=[*self.dictionary, *added] if self.compression else True,
             write_page_index=self.page_index,
             sorting_columns=list(self.sorting) or None,
+            store_schema=False,
         )
+        writer.add_key_value_metadata(stored)
+        return writer
+
+
+def _pays(chunk: Any) -> bool:
+    """Whether a column's dictionary pays: one that grew too large was given up, and its values stand plainly."""
+    width = WIDTHS.get(chunk.physical_type)
+    plain = chunk.num_values * width if width else 0
+    return bool(chunk.has_dictionary_page and not 0 < plain <= chunk.total_uncompressed_size)
 
 
 def geo_metadata(schema: pa.Schema, geometry: str, crs: str | None) -> pa.Schema:

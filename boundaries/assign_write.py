@@ -16,7 +16,7 @@ import pyarrow as pa
 import shapely
 
 from boundaries import assign_values as values
-from boundaries.assign_answer import Answers, widened
+from boundaries.assign_answer import PACKED, Answers, widened
 from boundaries.assign_parquet import Layout, ParquetPoints, geo_metadata
 from boundaries.assign_source import Points
 from boundaries.places import System
@@ -43,11 +43,6 @@ class Rows:
     system: System
     names: Sequence[str]
     answered: Answered
-
-
-def is_folder(out: Path) -> bool:
-    """Whether the output is a folder of Parquet parts: a name without an ending."""
-    return not out.suffix or out.is_dir()
 
 
 @contextmanager
@@ -104,15 +99,22 @@ def parquet_form(points: Points, system: System, names: Sequence[str]) -> tuple[
         return schema, points.layout
     if points.geometry is not None:
         schema = geo_metadata(schema, points.geometry, _definition(system))
-    return schema, Layout({}, ())
+    return schema, Layout(tuple(points.schema.names), {}, ())
 
 
 def write_parquet(path: Path, schema: pa.Schema, layout: Layout, answered: Answered) -> None:
     """Writes a Parquet file, a row group for every batch."""
-    with layout.writer(path, schema, schema.names[-3:]) as writer:
+    packed = packed_schema(schema)
+    with layout.writer(path, schema, packed) as writer:
         for batch, answers in answered:
-            table = pa.Table.from_arrays([*batch.columns, *answers.columns], schema=schema)
+            table = pa.Table.from_arrays([*batch.columns, *answers.columns], schema=packed)
             writer.write_table(table, max(batch.num_rows, 1))
+
+
+def packed_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of an output with the answers' own types for the three columns at its end."""
+    kept = pa.schema(list(schema)[: -len(PACKED)], schema.metadata)
+    return widened(kept, schema.names[-len(PACKED) :], PACKED)
 
 
 def _definition(system: System) -> str | None:
@@ -142,7 +144,7 @@ def _write_csv(path: Path, rows: Rows) -> None:
                 values.wkt(column) if is_geometry else values.for_csv(column)
                 for column, is_geometry in _columns(rows, batch)
             ]
-            arrays += answers.columns
+            arrays += [values.for_csv(column) for column in answers.columns]
             table = pa.Table.from_arrays(arrays, [f"c{at}" for at in range(len(arrays))])
             arrow_csv.write_csv(table, stream, options)
 
@@ -284,7 +286,8 @@ class _Stream:
                     if not is_geometry
                 ]
                 shape = own[0] if own else values.points(answers.lon, answers.lat)
-                yield pa.RecordBatch.from_arrays([*arrays, *answers.columns, shape], schema=self.schema)
+                arrays += [values.for_gdal(column) for column in answers.columns]
+                yield pa.RecordBatch.from_arrays([*arrays, shape], schema=self.schema)
         except BaseException as error:
             self.error = error
             raise
