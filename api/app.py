@@ -1,8 +1,11 @@
 """The application: routes, static files, compression, and the guard around all."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,20 +42,22 @@ class _Kept(StaticFiles):
         return response
 
 
-def create_app(settings: Settings, url: str) -> ASGIApp:
+def create_app(settings: Settings, url: str, *, keep: bool = False) -> ASGIApp:
     """The whole application on a migrated database.
 
     Args:
         settings: of the installation.
         url: of the database.
+        keep: whether the database is the home's private one, to be started again when it dies.
     """
-    service = Service(settings, url)
+    service = Service(settings, url, keep=keep)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await to_thread.run_sync(service.start)
         try:
-            yield
+            with _streams_end_at_a_signal(service):
+                yield
         finally:
             await to_thread.run_sync(service.stop)
 
@@ -76,6 +81,29 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
     # Large answers are compressed; level 5: three quarters of what 9 saves at a fifth of its time.
     app.add_middleware(GZipMiddleware, minimum_size=4096, compresslevel=5)
     return Guard(Express(app, EXPRESS), service, basemap)
+
+
+@contextmanager
+def _streams_end_at_a_signal(service: Service) -> Iterator[None]:
+    """Live streams never end by themselves: a stop would wait for them as for requests."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no process of its own: who runs the app here ends it otherwise
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        service.hub.close()
+        following = before[signal.Signals(number)]
+        if callable(following):
+            following(number, frame)
+
+    for each in before:
+        signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

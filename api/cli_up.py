@@ -1,19 +1,24 @@
 """`gridmap up`: the service, from nothing."""
 
 import datetime as dt
-import logging
 import multiprocessing
 import os
 import secrets
+import signal
 import socket
-import sys
+import ssl
+import tempfile
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import connection
 from pathlib import Path
 
 import click
 import uvicorn
 
+from api import logs
+from api.metrics import FOLDER_VARIABLE
 from api.operator import Tool
 from gridmap import accounts
 from gridmap.db import Database
@@ -21,6 +26,7 @@ from gridmap.errors import Conflict, NotPossible
 from gridmap.settings import Settings
 
 ACCOUNTS_FILE = "demo-accounts.txt"
+STOP_WITHIN_S = 20
 DEMO_NOTE = "演示城市"  # how the note of its edition begins
 DEMO_TABLES = (
     "area",
@@ -48,35 +54,51 @@ DEMO_ACCOUNTS = (
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--certificate", type=click.Path(path_type=Path), help="证书链 PEM; with --key: serve HTTPS.")
+@click.option("--key", type=click.Path(path_type=Path), help="私钥 PEM, without a passphrase.")
 @click.pass_obj
-def up(tool: Tool, demo: bool, demo_size: str, host: str, port: int, processes: int) -> None:
+def up(  # click hands over options by name
+    tool: Tool,
+    demo: bool,
+    demo_size: str,
+    host: str,
+    port: int,
+    processes: int,
+    certificate: Path | None,
+    key: Path | None,
+) -> None:
     """启动服务 Serve: makes, migrates and starts the database when needed, then answers on HOST:PORT."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logs.configure(tool.settings.log_format)
     _require_port(host, port)
+    _require_key_pair(certificate, key)
     url = tool.url()
     if demo:
         _demonstrate(tool, demo_size)
     tool.close()
-    click.echo(f"\n  gridmap  →  http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/\n")  # noqa: S104  # compared
+    scheme = "https" if certificate else "http"
+    click.echo(f"\n  gridmap  →  {scheme}://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/\n")  # noqa: S104  # compared
     _say_accounts(tool.settings)
     # Workers are processes of their own and read their settings anew.
     os.environ["GRIDMAP_HOME"] = str(tool.settings.home)
     os.environ["GRIDMAP_RUN_URL"] = url
-    uvicorn.run(
-        "api.cli_up:application",
-        factory=True,
-        host=host,
-        port=port,
-        workers=processes,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        timeout_keep_alive=30,
-        log_level="warning",
-    )
+    with tempfile.TemporaryDirectory(prefix="gridmap-metrics-") as counts:
+        if processes > 1:
+            os.environ[FOLDER_VARIABLE] = counts
+        uvicorn.run(
+            "api.cli_up:application",
+            factory=True,
+            host=host,
+            port=port,
+            workers=processes,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_WITHIN_S,
+            timeout_keep_alive=30,
+            log_config=None,
+            log_level="warning",
+        )
     if not tool.settings.database_url:
         click.echo("Stopped. The database goes on; `gridmap db stop` ends it too.", err=True)
 
@@ -99,11 +121,49 @@ def _require_port(host: str, port: int) -> None:
             ) from error
 
 
+def _require_key_pair(certificate: Path | None, key: Path | None) -> None:
+    """Finds out before a minute's work that HTTPS cannot be served.
+
+    Raises:
+        NotPossible: one of the two is missing, cannot be read, or they do not belong together.
+    """
+    if certificate is None and key is None:
+        return
+    if certificate is None or key is None:
+        raise NotPossible("HTTPS needs both --certificate and --key", code="bad_certificate")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ssl.SSLError) as error:
+        raise NotPossible(
+            f"{certificate} and {key} cannot be used together ({error}): PEM files are needed, the key without a"
+            " passphrase, the certificate first in its chain",
+            code="bad_certificate",
+        ) from error
+
+
 def application() -> object:
     """The app of one process, for uvicorn; its database is up and migrated."""
     from api.app import create_app  # noqa: PLC0415  # the parent process of several needs none of it
 
-    return create_app(Settings.from_environment(), os.environ["GRIDMAP_RUN_URL"])
+    settings = Settings.from_environment()
+    logs.configure(settings.log_format)
+    _end_with_parent()
+    return create_app(settings, os.environ["GRIDMAP_RUN_URL"], keep=not settings.database_url)
+
+
+def _end_with_parent() -> None:
+    """One of several processes ends when the first is killed: it would keep the port from the next start."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_WITHIN_S + 10)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="gridmap-parent", daemon=True).start()
 
 
 def _demonstrate(tool: Tool, size: str) -> None:

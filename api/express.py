@@ -32,5 +32,6 @@ class Express:
             await self._app(scope, receive, send)
             return
         scope["app"] = self._app
+        scope.setdefault("state", {})["route"] = scope["path"]
         response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)

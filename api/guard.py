@@ -6,6 +6,7 @@ at. A pure ASGI wrapper: it costs a few microseconds where a framework middlewar
 
 import logging
 import secrets
+import time
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import problems
+from api import logs, problems
 from api.service import Service
 from gridmap.access import Principal
 from gridmap.errors import Forbidden, GridmapError, Unauthorised
@@ -39,17 +40,19 @@ CSP = (
 class _Answer:
     """One answer on its way out: how far it is, and the headers that every answer carries."""
 
-    __slots__ = ("_headers", "_number", "_path", "_send", "finished", "started")
+    __slots__ = ("_headers", "_number", "_path", "_send", "finished", "started", "status")
 
     def __init__(self, path: str, number: str, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
         self._path, self._number, self._headers, self._send = path, number, headers, send
         self.started = self.finished = False
+        self.status = 0
 
     async def send(self, message: Message) -> None:
         """Passes a message on."""
         self.finished = message["type"] == "http.response.body" and not message.get("more_body", False)
         if message["type"] == "http.response.start":
             self.started = True
+            self.status = message["status"]
             given = message["headers"]
             names = {name for name, _ in given}
             given.append((b"x-request-id", self._number.encode()))
@@ -84,7 +87,23 @@ class Guard:
         number = secrets.token_hex(6)
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = number
+        logs.request_number.set(number)
         answer = _Answer(scope["path"], number, self._headers, send)
+        began = time.perf_counter()
+        try:
+            await self._answered(scope, receive, answer, state)
+        finally:
+            self._tell(scope, state, answer, time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, state: dict[str, Any], answer: _Answer, seconds: float) -> None:
+        """Counts and logs an answer; 499 where nobody was left to have it."""
+        status = answer.status or 499
+        self._service.metrics.answered(scope["method"], _route(scope), status, seconds)
+        principal: Principal | None = state.get("principal")
+        logs.access(scope["method"], scope["path"], status, seconds, principal.name if principal else None)
+
+    async def _answered(self, scope: Scope, receive: Receive, answer: _Answer, state: dict[str, Any]) -> None:
+        number = state["request_id"]
         try:
             await self._admit(scope, state)
             await self._app(scope, _limited(receive, self._service.settings.max_body_bytes), answer.send)
@@ -133,6 +152,13 @@ class Guard:
         if known is not None:
             return known
         return await to_thread.run_sync(self._service.principal, account, version)
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern: addresses with numbers and codes in them are not told apart."""
+    if scope["path"].startswith("/static/"):
+        return "/static"
+    return str(scope["state"].get("route") or getattr(scope.get("route"), "path", "other"))
 
 
 def _credentials(headers: Headers) -> tuple[str | None, bool]:

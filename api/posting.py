@@ -30,6 +30,11 @@ class Posting:
         self._waiting: deque[tuple[Post, asyncio.Future[Outcome]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def waiting(self) -> int:
+        """Posts that no transaction holds yet."""
+        return len(self._waiting)
+
     async def take(self, post: Post) -> Outcome:
         """What became of a post, committed.
 

@@ -7,19 +7,23 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from api.metrics import Metrics
 from api.posting import Posting
 from api.tokens import Tokens, secret_key
 from gridmap import accounts
 from gridmap.access import Principal
 from gridmap.db import Database
-from gridmap.errors import Conflict, Unauthorised
+from gridmap.embedded import Cluster
+from gridmap.errors import Conflict, Unauthorised, Unavailable
 from gridmap.intake import Outcome, Post, StaleBoundaries, store_few
+from gridmap.keeping import Keeper
 from gridmap.live import Change, Live
 from gridmap.memory import Memory
 from gridmap.sealing import Seal
 from gridmap.settings import Settings
 
 PRINCIPAL_KEPT_S = 30.0
+START_PATIENCE_S = 120.0
 TRIES = 4
 FAILURES_ALLOWED = 5
 LOCKED_S = 300.0
@@ -36,9 +40,10 @@ class Service:
     Args:
         settings: of the installation.
         url: of the database, migrated already.
+        keep: whether the database is the home's private one, to be started again when it dies.
     """
 
-    def __init__(self, settings: Settings, url: str) -> None:
+    def __init__(self, settings: Settings, url: str, *, keep: bool = False) -> None:
         self.settings = settings
         self.database = Database(url, pool_size=settings.pool_size, statement_timeout_s=60)
         secret = secret_key(settings)
@@ -47,17 +52,31 @@ class Service:
         self.memory = Memory(self.database, settings.time_zone)
         self.hub = Hub()
         self.posting = Posting(self._store)
+        self.metrics = Metrics(self)
         self.failures = Failures()
         self.live = Live(self.database, self._on_topic, self.hub.publish)
+        self.keeper = Keeper(Cluster(settings.home), lambda: self.live.connected) if keep else None
         self._principals: dict[int, tuple[float, Principal, int]] = {}
 
     def start(self) -> None:
-        """Reads what a process keeps in memory and begins to listen."""
-        self.memory.refresh()
+        """Reads what a process keeps in memory and begins to listen; waits for a database that is recovering."""
+        if self.keeper is not None:
+            self.keeper.start()
+        deadline = time.monotonic() + START_PATIENCE_S
+        while True:
+            try:
+                self.memory.refresh()
+                break
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
         self.live.start()
 
     def stop(self) -> None:
         """Ends threads and connections."""
+        if self.keeper is not None:
+            self.keeper.stop()
         self.hub.close()
         self.live.stop()
         self.database.close()
@@ -75,7 +94,9 @@ class Service:
             if not any(isinstance(each, StaleBoundaries) for each in found):
                 break
             self.memory.refresh_boundaries()
-        if any(isinstance(each, Outcome) and each.state == "stored" for each in results):
+        stored = sum(isinstance(each, Outcome) and each.state == "stored" for each in results)
+        self.metrics.posted(len(posts), stored)
+        if stored:
             self.live.changed()
         return [boundaries_change() if isinstance(each, StaleBoundaries) else each for each in results]
 
@@ -155,6 +176,11 @@ class Hub:
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[list[Change] | None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def readers(self) -> int:
+        """Open streams."""
+        return len(self._queues)
 
     @contextlib.contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[list[Change] | None]]:

@@ -103,11 +103,19 @@ class Database:
                 connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
                 with connection.pipeline():
                     yield connection
-            except psycopg.OperationalError as error:
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                lost = pooled.driver_connection is None or cast("Any", pooled.driver_connection).closed
                 pooled.invalidate(error)
+                if lost:  # the others went with the same server, and each would cost somebody an answer
+                    self.engine.dispose()
                 raise
             finally:
                 pooled.close()
+
+    @property
+    def in_use(self) -> int:
+        """Connections that are not idle in the pool."""
+        return cast("sa.QueuePool", self.engine.pool).checkedout()
 
     def vacuum(self, *tables: str) -> None:
         """VACUUM (ANALYZE), outside a transaction: after a bulk load, so that index-only scans work."""
@@ -129,7 +137,7 @@ def _storage_errors() -> Iterator[None]:
         raise Unavailable("The database is busy: no connection was free in time. Try again.") from error
     except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
         raise _unavailable(error.orig) from error
-    except psycopg.OperationalError as error:  # of statements that went past SQLAlchemy
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # of what went past SQLAlchemy
         raise _unavailable(error) from error
 
 

@@ -69,6 +69,11 @@ class Memory:
         return self._subcategories
 
     @property
+    def held(self) -> Snapshot:
+        """The edition in memory, whether or not it is the one in force this moment; never reads anything."""
+        return self._snapshot
+
+    @property
     def snapshot(self) -> Snapshot:
         """The edition in force now; a later one whose moment has come is activated by the clock."""
         due = self._timeline.at(dt.datetime.now(dt.UTC))

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridmap.errors import InvalidInput
 
+LOG_FORMATS = ("text", "json")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -24,6 +26,7 @@ class Settings:
         title: name of the place on the pages.
         max_body_bytes: largest request body.
         pool_size: database connections a process keeps.
+        log_format: `text` for people, without accesses; `json` for programs, with a line for each request.
     """
 
     home: Path
@@ -36,6 +39,7 @@ class Settings:
     title: str = "网格化服务管理"
     max_body_bytes: int = 64 * 1024 * 1024
     pool_size: int = 12
+    log_format: str = "text"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -65,6 +69,11 @@ class Settings:
             raise InvalidInput(
                 f"GRIDMAP_TIME_ZONE={zone!r} is no time zone; for example Asia/Shanghai", code="bad_setting"
             ) from error
+        log_format = env.get("GRIDMAP_LOG_FORMAT") or "text"
+        if log_format not in LOG_FORMATS:
+            raise InvalidInput(
+                f"GRIDMAP_LOG_FORMAT={log_format!r}: {' or '.join(LOG_FORMATS)}", code="bad_setting"
+            )
         return cls(
             home=Path(env.get("GRIDMAP_HOME") or ".gridmap").absolute(),
             database_url=env.get("GRIDMAP_DATABASE_URL") or None,
@@ -76,4 +85,5 @@ class Settings:
             title=env.get("GRIDMAP_TITLE") or "网格化服务管理",
             max_body_bytes=int(number("GRIDMAP_MAX_BODY_BYTES", 64 * 1024 * 1024, 1024)),
             pool_size=int(number("GRIDMAP_POOL_SIZE", 12, 1)),
+            log_format=log_format,
         )

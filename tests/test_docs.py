@@ -152,6 +152,7 @@ def test_settings_are_read_by_the_names_that_are_documented(tmp_path: Path) -> N
         "GRIDMAP_TITLE": "title",
         "GRIDMAP_MAX_BODY_BYTES": "4096",
         "GRIDMAP_POOL_SIZE": "5",
+        "GRIDMAP_LOG_FORMAT": "json",
     }
     assert given.keys() == SETTINGS
     usual, changed = Settings.from_environment({}), Settings.from_environment(given)
@@ -173,6 +174,7 @@ def test_documented_defaults_are_the_defaults() -> None:
     assert said["GRIDMAP_TITLE"] == usual.title
     assert int(said["GRIDMAP_MAX_BODY_BYTES"]) == usual.max_body_bytes
     assert int(said["GRIDMAP_POOL_SIZE"]) == usual.pool_size
+    assert said["GRIDMAP_LOG_FORMAT"] == usual.log_format
 
 
 def anchors(page: Path) -> set[str]:

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api import problems, rendering, shapes
-from api.deps import ThePrincipal, TheService
+from api.deps import ThePrincipal, TheService, principal_of
+from api.metrics import MEDIA_TYPE
 from api.routes.session import home
 from api.service import Service
 from gridmap.access import Principal
@@ -19,6 +20,7 @@ from gridmap.live import Change
 
 router = APIRouter()
 HEARTBEAT_S = 15.0
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 @router.get("/", include_in_schema=False)
@@ -58,6 +60,14 @@ def readyz(service: TheService) -> Response:
             "live": service.live.connected,
         }
     )
+
+
+@router.get("/metrics", tags=["operation"], responses=problems.documented(401, 403))
+def metrics(request: Request, service: TheService) -> Response:
+    """Counts and states for Prometheus: open to this machine, from elsewhere for admins."""
+    if request.client is None or request.client.host not in LOOPBACK:
+        principal_of(request).require("admin")
+    return Response(service.metrics.text(), media_type=MEDIA_TYPE)
 
 
 @router.get("/api/stream", tags=["live"], responses=problems.documented(401, 403, 404, 503))
