@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, REAL, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, INT8MULTIRANGE, JSONB, REAL, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
@@ -313,6 +313,7 @@ class Account(Base):
     source: Mapped[str | None]
     token_version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[dt.datetime] = mapped_column(server_default=sa.func.now())
+    signed_in_at: Mapped[dt.datetime | None]
     disabled_at: Mapped[dt.datetime | None]
 
 
@@ -325,19 +326,61 @@ class AccountRole(Base):
     area: Mapped[str] = mapped_column(primary_key=True)
 
 
+class Token(Base):
+    """What was issued to an account."""
+
+    __tablename__ = "token"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[int] = mapped_column(sa.ForeignKey("account.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    label: Mapped[str] = mapped_column(server_default="")
+    issued_at: Mapped[dt.datetime] = mapped_column(server_default=sa.func.now())
+    issued_by: Mapped[str]
+    expires_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None]
+
+
+class SignInFailure(Base):
+    """Failed tries by a name or from an address, under a digest of it."""
+
+    __tablename__ = "sign_in_failure"
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    last_at: Mapped[dt.datetime]
+
+
 class Audit(Base):
-    """Who did what, when, why; append-only."""
+    """Who did or read what, when, why; append-only."""
 
     __tablename__ = "audit"
     id: Mapped[int] = _big_key()
-    at: Mapped[dt.datetime] = mapped_column(server_default=sa.func.now())
+    at: Mapped[dt.datetime] = mapped_column(server_default=sa.func.clock_timestamp())
     actor: Mapped[str]
     action: Mapped[str]
     object: Mapped[str]
     area: Mapped[str | None]
+    paths: Mapped[list[str]] = mapped_column(server_default="{}")
     edition: Mapped[int | None]
     reason: Mapped[str | None]
     before_digest: Mapped[bytes | None]
     after_digest: Mapped[bytes | None]
-    previous_hash: Mapped[bytes | None]
-    hash: Mapped[bytes | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    events: Mapped[list[int] | None] = mapped_column(sa.ARRAY(sa.BigInteger))
+
+
+class AuditBlock(Base):
+    """A seal over rows of audit and history, and over the block before."""
+
+    __tablename__ = "audit_block"
+    number: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    sealed_at: Mapped[dt.datetime]
+    audit_rows: Mapped[Any] = mapped_column(INT8MULTIRANGE)
+    history_rows: Mapped[Any] = mapped_column(INT8MULTIRANGE)
+    marks: Mapped[bytes]
+    previous_hash: Mapped[bytes]
+    hash: Mapped[bytes] = mapped_column(unique=True)
+    next_xid: Mapped[int] = mapped_column(XID8())
+    audit_to: Mapped[int] = mapped_column(sa.BigInteger)
+    history_to: Mapped[int] = mapped_column(sa.BigInteger)
+    audit_open: Mapped[Any] = mapped_column(INT8MULTIRANGE)
+    history_open: Mapped[Any] = mapped_column(INT8MULTIRANGE)

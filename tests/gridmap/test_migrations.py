@@ -196,6 +196,7 @@ def furnished(county_template, copy_of, county):
                 " SELECT id, 't', 'report', 'assigned', 1 FROM event"
             ),
             "INSERT INTO audit (actor, action, object) VALUES ('t', 'user.add', 'x')",
+            ("INSERT INTO audit_block VALUES (1, now(), '{[1,2)}', '{}', '', '', '', '1', 1, 0, '{}', '{}')"),
         ):
             session.execute(sa.text(statement))
     yield database
@@ -211,8 +212,12 @@ CLOSED, LIVING = "edition_to IS NOT NULL", "code = '99012600100100102' AND editi
         "UPDATE event_history SET actor = 'x'",
         "DELETE FROM event_history",
         "TRUNCATE event_history",
+        "UPDATE audit SET reason = 'x'",
         "DELETE FROM audit",
         "TRUNCATE audit",
+        "UPDATE audit_block SET hash = 'x'",
+        "DELETE FROM audit_block",
+        "TRUNCATE audit_block",
         "DELETE FROM edition",
         "TRUNCATE edition CASCADE",
         "DELETE FROM area",
