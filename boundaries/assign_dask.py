@@ -31,7 +31,7 @@ except ImportError as error:
     ) from error
 
 PARTS_A_WORKER: Final = 4  # so that nobody waits long for the last one
-CONNECT_S: Final = 10
+CONNECT_S: Final = 10  # to an address where nobody answers
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _client(options: Options) -> Iterator[Any]:
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any port: another run may have the usual one
             silence_logs=logging.CRITICAL,
             memory_limit=0,  # it goes by the block; nothing has to be watched
         ) as cluster,

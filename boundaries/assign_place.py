@@ -232,6 +232,7 @@ def _of_points(shapes: NDArray[np.object_], unreadable: NDArray[np.int64], file:
             " or take a point of each first",
             code="wrong_geometry",
         )
+    shapes[shapely.is_empty(shapes)] = None  # GEOS has no coordinates of these to give
     x, y = shapely.get_x(shapes), shapely.get_y(shapes)
     first = (int(unreadable[0]), "geometry") if len(unreadable) else None
     return Coordinates(x, y, len(unreadable), first)

@@ -2,10 +2,12 @@
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
@@ -46,9 +48,28 @@ def for_gdal(column: pa.Array) -> pa.Array:
 
 
 def for_csv(column: pa.Array) -> pa.Array:
-    """A column as pyarrow writes it into CSV; bytes as hexadecimal digits, nested values as JSON."""
+    """A column as text in a CSV, in quotes where it must; bytes as hexadecimal digits, nested values as JSON."""
     column = _bare(column)
-    return column if any(fits(column.type) for fits in _CSV) else as_text(column)
+    column = column.cast(pa.string()) if any(fits(column.type) for fits in _CSV) else as_text(column)
+    special = pc.match_substring_regex(column, r'[",\r\n]')
+    if not pc.any(special).as_py():
+        return column
+    quoted = pc.binary_join_element_wise('"', pc.replace_substring(column, '"', '""'), '"', "")
+    return pc.if_else(special, quoted, column)
+
+
+def csv_lines(columns: Sequence[pa.Array]) -> bytes:
+    """Lines of a CSV out of columns as of `for_csv`; null is an empty cell.
+
+    pyarrow's own writer puts quotes round all text or none.
+    """
+    rows = pc.binary_join_element_wise(*columns, ",", null_handling="replace", null_replacement="")
+    lines = pc.binary_join_element_wise(rows, "", "\n")
+    if not len(lines):
+        return b""
+    first, last = lines.offset, lines.offset + len(lines)
+    offsets = np.frombuffer(lines.buffers()[1], dtype=np.int32)
+    return bytes(memoryview(lines.buffers()[2])[offsets[first] : offsets[last]])
 
 
 def for_sheet(column: pa.Array) -> list[Any]:

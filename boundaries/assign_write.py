@@ -130,12 +130,9 @@ def _columns(rows: Rows, batch: pa.RecordBatch) -> Iterator[tuple[pa.Array, bool
 
 
 def _write_csv(path: Path, rows: Rows) -> None:
-    from pyarrow import csv as arrow_csv  # noqa: PLC0415  # only here
-
     header = io.StringIO(newline="")
     csv.writer(header, lineterminator="\n").writerow([*rows.points.schema.names, *rows.names])
     mark = MARK if getattr(rows.points, "marked", True) else ""
-    options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
     opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     with cast("IO[bytes]", opened(path, "wb")) as stream:
         stream.write((mark + header.getvalue()).encode())
@@ -145,8 +142,7 @@ def _write_csv(path: Path, rows: Rows) -> None:
                 for column, is_geometry in _columns(rows, batch)
             ]
             arrays += [values.for_csv(column) for column in answers.columns]
-            table = pa.Table.from_arrays(arrays, [f"c{at}" for at in range(len(arrays))])
-            arrow_csv.write_csv(table, stream, options)
+            stream.write(values.csv_lines(arrays))
 
 
 def _write_sheet(path: Path, rows: Rows) -> None:
