@@ -110,9 +110,8 @@ def _by_place(areas: Areas, geom: Shapes, parent: Rows) -> None:
     waiting = np.flatnonzero((parent == NONE) & ~shapely.is_missing(geom))
     for kind in NESTING[::-1]:
         rows = np.flatnonzero((kind_of == kind) & ~shapely.is_missing(geom))
-        seeking = waiting[
-            [parent[row] == NONE and kind in coarser(areas.kind[row]) for row in waiting.tolist()]
-        ]
+        finer = [each for each in set(areas.kind) if kind in coarser(each)]
+        seeking = waiting[(parent[waiting] == NONE) & np.isin(kind_of[waiting], finer)]
         if not len(rows) or not len(seeking):
             continue
         tree = shapely.STRtree(geom[rows])
