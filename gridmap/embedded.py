@@ -91,24 +91,51 @@ class Cluster:
             Unavailable: another process is still starting or stopping it.
         """
         with os_trouble(self.home), lock(self.home):
-            place = settle(self.home)
-            words = passwords(self.home)
-            if not _answers(place):
-                process.halt(place)
-                self._launch(place, self._prepare(place, words))
-            self._furnish(place, words)
-            return self._url(place, ROLE, DATABASE)
+            return self._start()
+
+    def revive(self) -> bool:
+        """Starts a cluster whose server died; says whether it did.
+
+        Not where it was never made, runs already (a recovery may be under way), or was ended by `stop`.
+
+        Raises:
+            NotPossible, Unavailable: as `start`.
+        """
+        place = recorded(self.home)
+        if place is None or not _is_gone(place) or self._stopped_mark.exists():
+            return False
+        with os_trouble(self.home), lock(self.home):
+            if not _is_gone(place) or self._stopped_mark.exists():
+                return False  # somebody was quicker
+            self._start()
+            return True
+
+    def _start(self) -> str:
+        place = settle(self.home)
+        words = passwords(self.home)
+        if not _answers(place):
+            process.halt(place)
+            self._launch(place, self._prepare(place, words))
+        self._furnish(place, words)
+        self._stopped_mark.unlink(missing_ok=True)
+        return self._url(place, ROLE, DATABASE)
+
+    @property
+    def _stopped_mark(self) -> Path:
+        """There while the cluster is meant to be at rest: a server that is gone without it was killed."""
+        return self.home / "cluster.stopped"
 
     def stop(self) -> None:
         """Ends the cluster in order and waits for it: open transactions are rolled back, nothing is lost.
 
-        Does nothing where it is not running.
+        A service that is running leaves it ended. Does nothing where it is not running.
         """
         if not (self.home / "cluster.json").exists():
             return
         with os_trouble(self.home), lock(self.home):
             place = recorded(self.home)
             if place is not None:
+                self._stopped_mark.touch()
                 process.halt(place)
 
     def status(self) -> Status:
@@ -230,6 +257,13 @@ class Cluster:
                 raise explain(place, "cannot work", str(error)) from error
             first = str(error).partition("\n")[0]
             raise Unavailable(f"The private database does not answer as it should: {first}") from error
+
+
+def _is_gone(place: Place) -> bool:
+    """Whether no server runs, or one that nobody can reach."""
+    folder = process.socket_in_use(place)
+    state = process.state(place)
+    return state == process.GONE or (state == process.READY and not (folder and process.accepts(folder)))
 
 
 def _answers(place: Place) -> bool:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from gridmap.cluster.home import Place
-from gridmap.errors import NotPossible
+from gridmap.errors import NotPossible, Unavailable
 
 STOP_PATIENCE_S = 60.0
 STARTING, READY, GONE = "starting", "ready", "gone"
@@ -110,10 +110,13 @@ def halt(place: Place, way: signal.Signals = signal.SIGINT) -> None:
 
 
 def clear_after_crash(place: Place) -> None:
-    """Removes what a killed server left: its pid file, and backends that still hold its memory."""
+    """Removes what a killed server left: backends that still hold its memory, then its pid file.
+
+    Raises:
+        Unavailable: a backend cannot be ended. A second server beside it would tear the data apart.
+    """
     if postmaster_pid(place) is not None:
         return
-    (place.data / "postmaster.pid").unlink(missing_ok=True)
     for way, patience_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         deadline = time.monotonic() + patience_s
         while orphans := _orphans(place):
@@ -122,7 +125,13 @@ def clear_after_crash(place: Place) -> None:
                     os.kill(pid, way)
             if time.monotonic() > deadline:
                 break
-            time.sleep(0.1)
+            time.sleep(0.02)
+    if left := _orphans(place):
+        raise Unavailable(
+            f"Processes {', '.join(map(str, left))} of a killed database server in {place.data} do not end (a disk"
+            " that hangs?): wait for them, then try again."
+        )
+    (place.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _orphans(place: Place) -> list[int]:
