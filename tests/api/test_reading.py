@@ -304,3 +304,28 @@ def test_an_unknown_reference_system_is_named(app):
     for path in ("/api/events", "/api/events/counts", "/api/events/1", "/api/areas?bbox=1,2,3,4"):
         answer = app.as_("dispatcher").get(path, params={"crs": "mars"})
         assert (answer.status_code, answer.json()["code"]) == (422, "unknown_crs"), path
+
+
+def test_each_area_lists_what_says_that_it_lies_there(app, event):
+    """Also what a dedicated grid owns, by the area that it hangs from, and what has no place but a stated area."""
+    caller = app.as_("dispatcher")
+    for number in range(32):
+        body = event(number % 8, number // 8, external_id=f"m{number}")
+        assert caller.post("/api/events", json=body).status_code == 201
+    for name, more in {
+        "in the market": {"lon": 112.011, "lat": 30.005},
+        "stated": {"lon": None, "lat": None, "grid": "990126002001"},
+        "stated market": {"lon": None, "lat": None, "grid": "990126D01"},
+    }.items():
+        assert caller.post("/api/events", json=event(external_id=name, **more)).status_code == 201
+    events = [each["properties"] for each in caller.get("/api/events?limit=1000").json()["features"]]
+    areas = [
+        each["properties"] for each in caller.get("/api/areas?limit=1000&geometry=false").json()["features"]
+    ]
+    assert {each["kind"] for each in areas} > {"county", "town", "village", "micro", "dedicated", "precinct"}
+    for area in areas:
+        listed = caller.get("/api/events", params={"area": area["code"], "limit": 1000}).json()["features"]
+        told = {each["id"] for each in events if area["code"] in {one["code"] for one in each["areas"]}}
+        assert {each["id"] for each in listed} == told, area["code"]
+        total = caller.get("/api/events/counts", params={"area": area["code"]}).json()["total"]
+        assert total == len(told)
