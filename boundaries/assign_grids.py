@@ -16,7 +16,8 @@ from boundaries.read import Source, open_source
 from boundaries.values import as_text
 from gridmap import crs
 from gridmap.errors import InvalidInput
-from gridmap.index import KINDS, GridIndex
+from gridmap.index import KINDS, AreaIndex, GridIndex
+from gridmap.index_frame import read_frame
 
 SHOWN: Final = 3  # invalid polygons that are named one by one
 
@@ -46,14 +47,21 @@ class Grids:
         """Codes by position, as `GridIndex` answers positions."""
         return self.columns["code"]
 
-    def index(self) -> GridIndex:
-        """The index of these grids, in WGS-84.
+    def index(self, *, bulk: bool = True) -> GridIndex:
+        """The index of these grids, in WGS-84: that of `GridIndex.from_frame`.
+
+        Args:
+            bulk: with the finer lattice, which takes half a second longer to build for 7,000 grids and pays from
+                some 20 million points on; the answers are the same.
 
         Raises:
             InvalidInput: as of `GridIndex.from_frame`, with the rows as a person counts.
         """
         try:
-            return GridIndex.from_frame(_Frame(self))
+            if bulk:
+                return GridIndex.from_frame(_Frame(self))
+            shapes, codes, kinds, paths, rows = read_frame(_Frame(self), "code")
+            return GridIndex(AreaIndex.from_arrays(shapes, codes, kinds, paths), rows)
         except InvalidInput as error:
             raise self._in_file(error) from error
 

@@ -24,6 +24,7 @@ Progress = Callable[[float], None]
 COMPILED_FROM: Final = (
     5_000_000  # points for which compiled code is worth its start, even if it must be compiled
 )
+FINER_FROM: Final = 20_000_000  # points for which a finer lattice is worth its building
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Job:
         """Of the index: compiled code at once where there is much to do."""
         return "compiled" if (self.points.rows or 0) >= COMPILED_FROM else "auto"
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the finer lattice pays."""
+        return (self.points.rows or 0) >= FINER_FROM
+
     def assigner(self) -> Assigner:
         """What answers batches.
 
@@ -94,9 +100,9 @@ class Job:
             # Numba is loaded meanwhile; building leaves it half of the machine
             with ThreadPoolExecutor(1) as beside:
                 beside.submit(warm)
-                index = self.grids.index()
+                index = self.grids.index(bulk=self.is_long)
         else:
-            index = self.grids.index()
+            index = self.grids.index(bulk=self.is_long)
         return Assigner(index, self.grids.codes, self.where, tolerance_m=self.tolerance_m, engine=self.engine)
 
 

@@ -55,7 +55,8 @@ def test_options_reach_their_place(files):
     (files / "q.csv").write_bytes("编号;east;north;grid\n一;112.005;30.005;x\n".encode("gb18030"))
     run(
         files / "q.csv", files / "grids.parquet", files / "o.parquet",
-        "--x", "east", "--y", "north", "--crs", "cgcs2000", "--grids-crs", "wgs84", "--code", "code", "--tolerance-m", "0", "--encoding", "gb18030", "--prefix", "my_",
+        "--x", "east", "--y", "north", "--crs", "cgcs2000", "--grids-crs", "wgs84", "--code", "code",
+        "--tolerance-m", "0", "--encoding", "gb18030", "--prefix", "my_",
     )  # fmt: skip
     (row,) = pq.read_table(files / "o.parquet").to_pylist()
     assert (row["编号"], row["grid"], row["my_grid"]) == ("一", "x", "a")

@@ -78,7 +78,7 @@ def test_the_index_is_built_once_a_worker_and_dropped(files, cluster, tmp_path, 
 
     built = []
     real = Grids.index
-    monkeypatch.setattr(Grids, "index", lambda self: built.append(1) or real(self))
+    monkeypatch.setattr(Grids, "index", lambda self, **more: built.append(1) or real(self, **more))
     spread(files, cluster, tmp_path / "o.parquet")
     assert len(built) == 2  # one is the caller's, to see that the grids can be asked
     (worker,) = cluster.workers.values()
