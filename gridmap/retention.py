@@ -1,0 +1,203 @@
+"""Erasing what events' texts say of people: when it is due by its category, or on order with a reason.
+
+Title, description, address and contact go for good. The event stays with its place, its times and its history, which
+held digests from the beginning: history and audit verify as before.
+"""
+
+import datetime as dt
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gridmap import audit
+from gridmap.access import Scope
+from gridmap.db import LOCK_SPACE, Database, Writer
+from gridmap.errors import GridmapError, InvalidInput, NotFound
+from gridmap.events import CATEGORIES
+
+BLOCK = 5_000
+LOCK_ERASE = 3
+LONGEST_DAYS = 36_500
+FIRST_AFTER_S = 60.0
+EVERY_S = 6 * 3600.0
+_log = logging.getLogger(__name__)
+_DONE = "('resolved','verified','closed','rejected')"
+
+_ERASE = """
+WITH erased AS (
+    UPDATE event_text SET title = NULL, description = NULL, address = NULL, contact = NULL,
+        erased_at = clock_timestamp()
+    WHERE event = ANY(:events) AND erased_at IS NULL RETURNING event
+), risen AS (
+    UPDATE event SET revision = revision + 1 FROM erased WHERE event.id = erased.event
+    RETURNING event.id, event.status, event.edition, event.paths_now
+), told AS (
+    INSERT INTO change_log (topic, event, edition, paths) SELECT 'event', id, edition, paths_now FROM risen
+), noted AS (
+    INSERT INTO event_history (event, at, actor, action, status, edition, detail)
+    SELECT id, clock_timestamp(), :actor, 'erase', status, edition, jsonb_build_object('reason', CAST(:reason AS text))
+    FROM risen
+)
+SELECT id FROM risen ORDER BY id
+"""
+
+
+class Eraser:
+    """A thread that erases what is due, a few times a day, from `start` to `stop`.
+
+    Args:
+        database: where it works; what cannot be done now is done at the next time.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="gridmap-eraser", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the block in hand."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _work(self) -> None:
+        while not self._stopping.wait(FIRST_AFTER_S):
+            try:
+                erased = 0
+                while not self._stopping.is_set():
+                    with self._database.writer() as session:
+                        some = erase_due(session, dt.datetime.now(dt.UTC))
+                    erased += some
+                    if not some:
+                        break
+                if erased:
+                    _log.info("erased the texts of %d events that were due", erased)
+            except GridmapError as error:
+                _log.warning("could not erase what is due: %s", error.message)
+            if self._stopping.wait(EVERY_S):
+                return
+
+
+def periods(session: Session) -> dict[str, int]:
+    """Days that a category's texts are kept after the event was closed."""
+    rows = session.execute(sa.text("SELECT category, days FROM retention"))
+    found: Mapping[str, int] = {row.category: row.days for row in rows}
+    return {category: found[category] for category in CATEGORIES}
+
+
+def set_period(session: Writer, category: str, days: int, *, actor: str, reason: str) -> None:
+    """Sets how long a category's texts are kept; what is due by it goes at the next daily look.
+
+    Raises:
+        InvalidInput: the category or the number of days will not do, or no reason is given.
+    """
+    if category not in CATEGORIES:
+        raise InvalidInput(
+            f"{category!r} is no category; allowed: {', '.join(CATEGORIES)}", code="unknown_category"
+        )
+    if not 1 <= days <= LONGEST_DAYS:
+        raise InvalidInput(f"days={days}: 1 to {LONGEST_DAYS}", code="bad_days")
+    _require_reason(reason)
+    before = periods(session)[category]
+    session.execute(
+        sa.text("UPDATE retention SET days = :days WHERE category = :category"),
+        {"category": category, "days": days},
+    )
+    audit.record(
+        session,
+        audit.Entry(actor, "retention.set", f"category:{category}", reason=reason, before=before, after=days,
+                    detail={"from": before, "to": days}),
+    )  # fmt: skip
+
+
+def erase_due(session: Writer, now: dt.datetime, *, most: int = BLOCK) -> int:
+    """Erases texts of events closed longer ago than their category keeps them; the oldest first.
+
+    An event that was resolved or rejected and never closed counts from then. Call again until 0 comes back, each in a
+    transaction of its own; of several processes one works, the others find 0.
+
+    Args:
+        session: the caller commits.
+        now: with a zone.
+        most: at most as many.
+
+    Returns:
+        How many were erased.
+    """
+    alone = session.execute(sa.text(f"SELECT pg_try_advisory_xact_lock({LOCK_SPACE}, {LOCK_ERASE})"))
+    if not alone.scalar_one():
+        return 0
+    due = session.execute(
+        sa.text(
+            "SELECT e.id FROM event e JOIN retention r USING (category) JOIN event_text t ON t.event = e.id"
+            f" WHERE t.erased_at IS NULL AND e.status IN {_DONE}"
+            " AND coalesce(e.closed_at, e.resolved_at, e.reported_at) < :now - make_interval(days => r.days)"
+            " ORDER BY e.id LIMIT :most"
+        ),
+        {"now": now, "most": most},
+    ).scalars()
+    events = list(due)
+    if not events:
+        return 0
+    done = _erase(session, events, actor="system", reason="retention")
+    audit.record(
+        session,
+        audit.Entry("system", "event.erase", "events", reason="retention", detail={"count": len(done)},
+                    events=tuple(done)),
+    )  # fmt: skip
+    return len(done)
+
+
+def erase(session: Writer, events: Sequence[int], *, actor: str, reason: str, scope: Scope) -> int:
+    """Erases the texts of events on order, whatever their state.
+
+    Args:
+        session: the caller commits.
+        events: their numbers; all of them, or none where one is not there.
+        actor: who ordered it.
+        reason: why, for the audit; never text of the events.
+        scope: where the actor may order it.
+
+    Returns:
+        How many had a text to erase.
+
+    Raises:
+        InvalidInput: no reason is given.
+        NotFound: one of them is not there or not within the scope.
+    """
+    _require_reason(reason)
+    condition, binds = scope.condition("paths_now")
+    rows = session.execute(
+        sa.text(f"SELECT id, paths_now::text[] AS paths FROM event WHERE id = ANY(:events) AND {condition}"),
+        {**binds, "events": list(events)},
+    ).all()
+    missing = sorted(set(events) - {row.id for row in rows})
+    if missing:
+        raise NotFound(f"No event {missing[0]} within your areas", code="unknown_event")
+    done = _erase(session, sorted(set(events)), actor=actor, reason=reason)
+    audit.record(
+        session,
+        *(
+            audit.Entry(actor, "event.erase", f"event:{row.id}", reason=reason, paths=tuple(row.paths))
+            for row in rows
+            if row.id in set(done)
+        ),
+    )
+    return len(done)
+
+
+def _erase(session: Writer, events: Sequence[int], *, actor: str, reason: str) -> list[int]:
+    rows = session.execute(sa.text(_ERASE), {"events": list(events), "actor": actor, "reason": reason})
+    return [int(number) for number in rows.scalars()]
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidInput("A reason is needed", code="no_reason")
