@@ -113,6 +113,17 @@ def test_a_comprehensive_grid_need_not_be_divided():
     assert check(areas_of(without(town(), *micro))) == []
 
 
+def test_a_comprehensive_grid_in_the_middle_need_not_be_divided_either():
+    codes = [f"{VILLAGE}{number:03d}" for number in range(1, 10)]
+    whole = [("comprehensive", code, square(n % 3, n // 3), "") for n, code in enumerate(codes)]
+    micro = [("micro", f"{code}01", shape, code) for _, code, shape, _ in whole]
+    assert check(areas_of([*whole, *micro[:4], *micro[5:]])) == []
+    halved = ("micro", f"{codes[4]}01", square(1, 1, 0.5), codes[4])
+    assert brief(check(areas_of([*whole, *micro[:4], halved, *micro[5:]]))) == [
+        ("gap", f"{codes[4]}01", f"{codes[5]}01")
+    ]
+
+
 def test_dedicated_grids_overlap_each_other_and_leave_their_village():
     rows = [*town(), ("dedicated", f"{VILLAGE}902", square(2, 0.5, 3, 1), VILLAGE)]
     findings = check(areas_of(rows))
