@@ -21,7 +21,19 @@ from starlette.types import ASGIApp, Scope
 from api import problems, rendering
 from api.express import Express
 from api.guard import Guard
-from api.routes import events, heat, indicators, intake, maps, people, places, reassignment, session, site
+from api.routes import (
+    audit,
+    events,
+    heat,
+    indicators,
+    intake,
+    maps,
+    people,
+    places,
+    reassignment,
+    session,
+    site,
+)
 from api.schemas import Problem
 from api.service import Service
 from gridmap.settings import Settings
@@ -71,7 +83,7 @@ def create_app(settings: Settings, url: str, *, keep: bool = False) -> ASGIApp:
     )
     app.state.service = service
     problems.install(app)
-    for each in (session, places, intake, reassignment, events, heat, indicators, maps, people, site):
+    for each in (session, places, intake, reassignment, events, heat, indicators, maps, people, audit, site):
         app.include_router(each.router)
     app.mount("/static/{version}/vendor", _Kept(directory=rendering.PAGES / "vendor"), name="vendor")
     app.mount("/static/{version}", _Kept(directory=rendering.PAGES / "static"), name="static")

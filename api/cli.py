@@ -14,6 +14,7 @@ EXIT_REFUSED = 1
 
 # Loaded when asked for: `gridmap token` shall not wait for geopandas.
 _LATER = {
+    "audit": "api.cli_audit:audit",
     "check": "api.cli_check:check",
     "up": "api.cli_up:up",
     "load": "api.cli_load:load",

@@ -29,10 +29,14 @@ def dump(tool: Tool, /, noun: str, file: Path, kind: str | None, crs: str | None
     By its ending: .gpkg .shp .geojson .fgb .parquet .csv .csv.gz .xlsx. The file appears whole or not at all.
     """
     from boundaries.dump import dump as write  # noqa: PLC0415  # half a second that --help need not pay
+    from gridmap.audit import OPERATOR, Entry, record  # noqa: PLC0415  # SQLAlchemy, as below
 
     zone = tool.settings.time_zone
     moment = _moment(at, zone) if at else None
     today = (moment or dt.datetime.now(dt.UTC)).astimezone(zone).date()
+    with tool.database().writer() as session:  # before anything is read
+        detail = {"file": file.name, "kind": kind, "at": at, "user": tool.user}
+        record(session, Entry(OPERATOR, f"dump.{noun}", noun, detail=detail))
     with tool.database().reader() as session:
         rows = write(session, noun, file, kind=kind, system=crs, at=moment, today=today)
     click.echo(f"写出 written {rows} → {file}")

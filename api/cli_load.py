@@ -38,6 +38,11 @@ class Tool(Protocol):
 
     settings: Settings
 
+    @property
+    def user(self) -> str:
+        """Who runs the command."""
+        ...
+
     def database(self) -> Database:
         """The installation's database, started and migrated."""
         ...
@@ -172,6 +177,7 @@ def _load(tool: Tool, noun: str, given: Mapping[str, Any], findings: Any) -> int
     """Loads, commits or takes back, and prints the summary; returns how many rows were stored."""
     from api.tokens import secret_key  # noqa: PLC0415  # as above
     from boundaries.load import load_file  # noqa: PLC0415
+    from gridmap.audit import OPERATOR, Entry, record  # noqa: PLC0415
     from gridmap.sealing import Seal  # noqa: PLC0415
 
     options = _options(tool.settings, noun, given)
@@ -188,7 +194,14 @@ def _load(tool: Tool, noun: str, given: Mapping[str, Any], findings: Any) -> int
             progress=progress,
         )
         keep = given["commit"] and (not summary.refused or options.skip_refused)
-        if not keep:
+        if keep:
+            counts = {name: getattr(summary, name) for name in ("read", "created", "changed", "refused")}
+            detail = {**counts, "user": tool.user}
+            about = Entry(
+                OPERATOR, f"load.{noun}", given["file"].name, edition=summary.edition, detail=detail
+            )
+            record(session, about)
+        else:
             session.rollback()
     _show_findings(findings)
     _show(summary, noun, committed=keep, asked=given["commit"])

@@ -22,6 +22,7 @@ def reassign(
     stays. A dry run without --commit.
     """
     from gridmap.access import Scope  # noqa: PLC0415  # the core takes half a second that --help need not pay
+    from gridmap.audit import OPERATOR, Entry, record  # noqa: PLC0415  # the same
     from gridmap.reassignment import Which, reassign  # noqa: PLC0415  # the same
 
     which = Which(
@@ -39,7 +40,13 @@ def reassign(
             tool.settings.tolerance_m,
             lambda looked: click.echo(f"  {looked} …", err=True),
         )
-        if not commit:
+        if commit:
+            given = {"from": since, "to": until, "closed": closed, "moved": done.moved, "routed": done.routed}
+            record(
+                session,
+                Entry(OPERATOR, "event.reassign", "events", area, detail={**given, "user": tool.user}),
+            )
+        else:
             session.rollback()
     click.echo(
         f"查看 looked at {done.looked_at} · 换格 moved {done.moved} · 改派 given to others {done.routed}"

@@ -1,5 +1,7 @@
 """What commands share: settings, and the database brought up and migrated when first asked for."""
 
+import getpass
+import os
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +38,14 @@ class Tool:
     def database(self) -> Database:
         """The installation's database."""
         return self._database
+
+    @property
+    def user(self) -> str:
+        """Who runs the command, as the system knows them."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a number without a name, as in a container
+            return str(os.getuid())
 
     def stop(self) -> str:
         """Stops the private database; says what was done."""

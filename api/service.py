@@ -12,6 +12,7 @@ from api.posting import Posting
 from api.tokens import Tokens, secret_key
 from gridmap import accounts
 from gridmap.access import Principal
+from gridmap.audit_scribe import Scribe
 from gridmap.db import Database
 from gridmap.embedded import Cluster
 from gridmap.errors import Conflict, Unauthorised, Unavailable
@@ -54,6 +55,7 @@ class Service:
         self.posting = Posting(self._store)
         self.metrics = Metrics(self)
         self.failures = Failures()
+        self.scribe = Scribe(self.database)
         self.live = Live(self.database, self._on_topic, self.hub.publish)
         self.keeper = Keeper(Cluster(settings.home), lambda: self.live.connected) if keep else None
         self._principals: dict[int, tuple[float, Principal, int]] = {}
@@ -72,6 +74,7 @@ class Service:
                     raise
                 time.sleep(0.2)
         self.live.start()
+        self.scribe.start()
 
     def stop(self) -> None:
         """Ends threads and connections."""
@@ -79,6 +82,7 @@ class Service:
             self.keeper.stop()
         self.hub.close()
         self.live.stop()
+        self.scribe.stop()
         self.database.close()
 
     def _store(self, posts: Sequence[Post]) -> Sequence[Outcome | Exception]:

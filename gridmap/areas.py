@@ -13,6 +13,7 @@ import shapely
 import sqlalchemy as sa
 
 from gridmap import snapshot as snapshots
+from gridmap.audit import Entry, record
 from gridmap.db import Writer, copy_rows, lock_edition
 from gridmap.errors import InvalidInput
 from gridmap.relocation import relocate
@@ -78,6 +79,8 @@ def import_areas(
     if not changed:
         return ImportResult(base.edition, 0, 0, len(drafts), 0)
     edition = _next_edition(session, actor, note, len(changed))
+    detail = {"areas_changed": len(changed), "note": note}
+    record(session, Entry(actor, "edition.publish", f"edition:{edition}", edition=edition, detail=detail))
     _write(session, edition, base, result.table, changed)
     box = _box(base, result.table, changed)
     snapshot = snapshots.load(session, edition)

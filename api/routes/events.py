@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api import problems, shapes
 from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment, near
+from api.recording import text_read
 from api.schemas import EventCounts, EventOut, EventQuery, FeatureCollection
 from api.service import Service
 from gridmap import crs, event_queries
@@ -74,6 +75,7 @@ def events(  # what FastAPI injects
     found = event_queries.page(
         session, service.memory.snapshot, principal, wanted, sort=asked.sort, after=after, limit=asked.limit
     )
+    text_read(service, principal, found.rows)
     shaped = [
         shapes.event(row, service.memory, service.seal.open(row["contact"]), language) for row in found.rows
     ]
@@ -107,6 +109,7 @@ def event(  # what FastAPI injects
     """One event, with the reasons for its grid and its worker."""
     name = crs.normalise(system)
     row = event_queries.one(session, principal, _number(event))
+    text_read(service, principal, [row])
     shaped = shapes.event(row, service.memory, service.seal.open(row["contact"]), language)
     return shapes.json_response(shapes.in_system([shaped], name)[0])
 

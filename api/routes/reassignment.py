@@ -7,6 +7,7 @@ from api import problems
 from api.deps import ThePrincipal, TheService, moment
 from api.schemas import ReassignIn, ReassignOut
 from api.shapes import json_response
+from gridmap.audit import Entry, record
 from gridmap.reassignment import Which, reassign
 
 router = APIRouter(prefix="/api/events", tags=["events"])
@@ -32,6 +33,19 @@ def reassign_events(service: TheService, principal: ThePrincipal, asked: Reassig
         done = reassign(session, which, service.settings.time_zone, service.settings.tolerance_m)
         if asked.dry_run:
             session.rollback()
+        else:
+            given = asked.model_dump(mode="json", include={"since", "to", "closed"})
+            record(
+                session,
+                Entry(
+                    principal.name,
+                    "event.reassign",
+                    "events",
+                    asked.area,
+                    which.scope.paths or (),
+                    detail={**given, "moved": done.moved, "routed": done.routed},
+                ),
+            )
     if not asked.dry_run:
         service.live.changed()
     return json_response(

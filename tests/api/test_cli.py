@@ -212,7 +212,7 @@ def test_a_server_that_is_away(gridmap):
 
 def test_help_names_every_command(gridmap):
     text = gridmap("--help").stdout
-    for command in ("up", "db", "user", "token", "load", "dump", "locate", "reassign"):
+    for command in ("up", "db", "user", "audit", "token", "load", "dump", "locate", "reassign"):
         assert f"\n  {command} " in text
         assert gridmap(command, "--help").exit_code == 0
     assert gridmap("--version").exit_code == 0

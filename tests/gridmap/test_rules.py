@@ -72,6 +72,8 @@ RULES = {
         "gridmap/test_access.py::test_text_is_read_by_its_areas_dispatchers_and_by_who_has_it",
         "gridmap/test_sealing.py::test_what_is_sealed_opens_again",
         "gridmap/test_withholding.py",
+        "gridmap/test_audit_chain.py::test_what_was_altered_is_named",
+        "api/test_audit.py::test_reading_text_is_recorded_and_reading_without_is_not",
         "api/test_intake.py::test_the_contact_is_sealed",
         "api/test_reading.py::test_text_is_for_those_who_handle_it",
     ),
@@ -79,6 +81,7 @@ RULES = {
         "Everything explains itself",
         "gridmap/test_reasons.py::test_every_code_has_its_text_with_the_parameters_it_is_given",
         "gridmap/test_relocation.py::test_who_has_accepted_an_event_keeps_it_and_its_reason",
+        "api/test_audit.py::test_publications_loads_dumps_and_reassignments_are_recorded",
         "gridmap/test_relocation.py::test_an_unaccepted_event_is_routed_anew_and_history_and_log_say_so",
         "gridmap/test_locating.py::test_the_answer_names_worker_border_and_neighbour",
     ),
@@ -107,7 +110,7 @@ LATER = {
     6: "edits and publication of plans",
     7: "a set that sits a GCJ-02 offset away",
     8: "streams, exports, row-level security",
-    9: "erasure after retention, attachments, marked exports, the chained audit",
+    9: "erasure after retention, attachments, marked exports of events",
     13: "edits and publications measured against the size of the city",
 }
 
