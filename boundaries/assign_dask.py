@@ -79,7 +79,7 @@ def run(job: Job, options: Options, progress: Progress) -> Tally:
             " take --engine local",
             code="no_parquet",
         )
-    job.grids.index(bulk=False)  # what is wrong with the grids is said here, not by every worker
+    job.grids.check()  # what is wrong with the grids is said here, not by every worker
     with whole(job.out) as partial, _client(options) as client:
         return _Run(job, client, partial, progress).all_parts()
 

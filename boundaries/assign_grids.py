@@ -65,6 +65,17 @@ class Grids:
         except InvalidInput as error:
             raise self._in_file(error) from error
 
+    def check(self) -> None:
+        """Refuses what `index` would refuse, without building it.
+
+        Raises:
+            InvalidInput: as of `index`.
+        """
+        try:
+            read_frame(_Frame(self), "code")
+        except InvalidInput as error:
+            raise self._in_file(error) from error
+
     def wgs84(self) -> NDArray[np.object_]:
         """The polygons in WGS-84."""
         if self.system.is_wgs84:

@@ -80,7 +80,7 @@ def test_the_index_is_built_once_a_worker_and_dropped(files, cluster, tmp_path, 
     real = Grids.index
     monkeypatch.setattr(Grids, "index", lambda self, **more: built.append(1) or real(self, **more))
     spread(files, cluster, tmp_path / "o.parquet")
-    assert len(built) == 2  # one is the caller's, to see that the grids can be asked
+    assert len(built) == 1
     (worker,) = cluster.workers.values()
     assert not [name for name in worker.plugins if name.startswith("gridmap")]
 
@@ -117,3 +117,13 @@ def test_without_dask_one_sentence_with_the_remedy(files, tmp_path, monkeypatch)
         assign_file(
             files / "p.parquet", files / "grids.parquet", tmp_path / "o.parquet", Options(engine="dask")
         )
+
+
+def test_bad_grids_are_said_by_the_caller(files, cluster, tmp_path):
+    frame = gpd.GeoDataFrame(
+        {"code": ["a", "b"]}, geometry=[shapely.box(0, 0, 1, 1), shapely.Point(1, 2)], crs=4326
+    )
+    frame.to_parquet(tmp_path / "grids.parquet")
+    options = Options(engine="dask", scheduler=cluster.scheduler_address)
+    with pytest.raises(InvalidInput, match=r"grids.parquet: no polygon in row 2"):
+        assign_file(files / "p.parquet", tmp_path / "grids.parquet", tmp_path / "o.parquet", options)
