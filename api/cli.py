@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from api.cli_db import backup, restore
 from api.operator import Tool
 from gridmap.errors import GridmapError
 
@@ -65,7 +66,11 @@ def main(ctx: click.Context) -> None:
 
 @main.group("db")
 def database() -> None:
-    """数据库 The database: upgrade, stop, status."""
+    """数据库 The database: upgrade, backup, restore, stop, status."""
+
+
+database.add_command(backup)
+database.add_command(restore)
 
 
 @database.command()

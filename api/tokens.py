@@ -35,7 +35,7 @@ def secret_key(settings: Settings) -> str:
     path = settings.home / SECRET_FILE
     try:
         if not path.exists():
-            _make_secret(path)
+            _write_secret(path, secrets.token_urlsafe(48))
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NotPossible(
@@ -47,13 +47,27 @@ def secret_key(settings: Settings) -> str:
     return secret
 
 
-def _make_secret(path: Path) -> None:
+def keep_secret(settings: Settings, secret: str) -> None:
+    """Puts a secret that came with a backup into the home, unless there is one.
+
+    Raises:
+        NotPossible: it cannot be written.
+    """
+    try:
+        _write_secret(settings.home / SECRET_FILE, secret)
+    except OSError as error:
+        raise NotPossible(
+            f"The secret key cannot be written to {settings.home} ({error.strerror})"
+        ) from error
+
+
+def _write_secret(path: Path, secret: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Whole or not there: another process that starts at the same moment must never read half of it.
     descriptor, name = tempfile.mkstemp(prefix=f".{SECRET_FILE}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(48))
+            file.write(secret)
         with contextlib.suppress(FileExistsError):  # the other one was first
             os.link(name, path)
     finally:

@@ -199,6 +199,11 @@ def migrations() -> Config:
     return config
 
 
+def revisions() -> list[str]:
+    """The schema's revisions that this version knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(migrations()).walk_revisions()]
+
+
 def upgrade(url: str, revision: str = "head") -> None:
     """Brings a database to a revision, forwards or backwards, under a lock.
 

@@ -12,6 +12,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -173,6 +174,17 @@ class Cluster:
         version = data_version(place) if place else None
         return find_programs(int(version) if version else None).path(name)
 
+    def run(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Runs a PostgreSQL program as the server's account in the folder that holds `data`.
+
+        Raises:
+            NotPossible: the cluster was never made, or the program cannot be run.
+        """
+        place = recorded(self.home)
+        if place is None:
+            raise NotPossible(f"There is no database in {self.home} yet: gridmap db upgrade", code="not_made")
+        return place.account.run([self.program(name), *arguments], folder=place.server)
+
     @classmethod
     @contextlib.contextmanager
     def temporary(cls, *, durable: bool = True) -> Iterator["Cluster"]:
@@ -192,9 +204,10 @@ class Cluster:
                 cluster.start()
                 yield cluster
             finally:
-                cluster._remove()
+                cluster.remove()
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        """Ends the server at once and removes the home with its data folder: for what is temporary or unfinished."""
         with contextlib.suppress(NotPossible):
             place = recorded(self.home)
             if place is not None:
@@ -285,6 +298,6 @@ def _sweep_temporary() -> None:
                 continue  # its maker may not have locked it yet
             with (folder / "owner.lock").open("r+") as owner:
                 fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                Cluster(folder)._remove()  # noqa: SLF001  its own
+                Cluster(folder).remove()
         except OSError:
             continue  # somebody's, or in use
