@@ -1,6 +1,7 @@
 # `make` says what there is. Everything runs in .venv, which `make setup` makes and keeps up to date.
 PORT ?= 8000
 TESTS ?= tests
+JOBS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -16,9 +17,9 @@ demo: ## set up what the service needs, and serve the demonstration city (PORT=8
 	@.ci/setup --service
 	@exec $(BIN)/gridmap up --demo --port $(PORT)
 
-test: ## run all tests (TESTS=tests/gridmap for some of them)
+test: ## run all tests (TESTS=tests/gridmap for some of them, JOBS=2 at a time)
 	@.ci/setup --test
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
 
 check: setup ## ruff, mypy, import-linter, scripts, vendored files, what must not be in the repository
 	@.ci/check
