@@ -246,7 +246,7 @@ class Cluster:
         argv = ["start", "--wait", "--silent", "--timeout=10", "--pgdata=server/data"]
         argv += ["--log=server/start.log", "--options=-c config_file=gridmap.conf"]
         done = place.account.run([programs.path("pg_ctl"), *argv], folder=place.base)
-        if done.returncode != 0 and not _answers(place):
+        if not _answers(place):
             process.halt(place, signal.SIGQUIT)
             raise explain(place, "did not start", done.stdout + done.stderr)
 

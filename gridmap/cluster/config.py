@@ -15,6 +15,7 @@ _MB = 1024 * 1024
 HBA = """\
 # Written by gridmap at every start. Only the socket, only with a password; nothing else matches.
 local all all scram-sha-256
+local replication gridmap_admin scram-sha-256
 """
 
 

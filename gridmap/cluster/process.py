@@ -64,7 +64,8 @@ def state(place: Place) -> str:
     if postmaster_pid(place) is None:
         return GONE
     word = _pid_file(place)[7:8]
-    return READY if word == ["ready"] else STARTING if word in (["starting"], []) else GONE
+    # "standby": it reads an archived log up to a moment, and lets nobody in before.
+    return READY if word == ["ready"] else STARTING if word in (["starting"], ["standby"], []) else GONE
 
 
 def socket_in_use(place: Place) -> str | None:
