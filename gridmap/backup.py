@@ -27,6 +27,7 @@ from gridmap.backup_programs import Failed, Server, listed, running, write_list
 from gridmap.backup_sums import OPTIONS, Connection, Progress, contents, relations, roles, sequences
 from gridmap.cluster.creation import EXTENSIONS
 from gridmap.cluster.home import lock, os_trouble, sync_folder
+from gridmap.cluster.programs import find_programs
 from gridmap.cluster.trouble import require_space
 from gridmap.embedded import Cluster
 from gridmap.errors import Conflict, NotPossible, Unavailable
@@ -103,6 +104,7 @@ def restore_home(home: Path, archive: Archive, *, progress: Progress) -> None:
         NotPossible: too little space, or the content did not come back as it was; nothing is left then.
     """
     refuse_occupied(home)
+    _require_version(archive.manifest, find_programs().major)
     new = not home.exists()
     with os_trouble(home), lock(home):
         _sweep(home)
@@ -140,6 +142,7 @@ def restore_server(server: Server, archive: Archive, *, progress: Progress) -> N
                 " an empty one",
                 code="not_empty",
             )
+        _require_version(archive.manifest, connection.info.server_version // 10_000)
         key = f"{db.LOCK_SPACE}, {db.LOCK_MIGRATE}"
         connection.execute(f"SELECT pg_advisory_lock({key})".encode())
         try:
@@ -256,12 +259,6 @@ def _extend(connection: Connection) -> None:
 def _fill(server: Server, connection: Connection, archive: Archive, progress: Progress) -> None:
     """Loads the dump in one transaction, compares, and only then says of which revision it is."""
     manifest = archive.manifest
-    if manifest.postgres // 10_000 > connection.info.server_version // 10_000:
-        raise NotPossible(
-            f"The backup comes from PostgreSQL {manifest.postgres // 10_000}, and this server is"
-            f" {connection.info.server_version // 10_000}: restore it on {manifest.postgres // 10_000} or newer",
-            code="wrong_version",
-        )
     owner = str(
         _one(connection, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")
     )
@@ -289,6 +286,15 @@ def _fill(server: Server, connection: Connection, archive: Archive, progress: Pr
     connection.execute("INSERT INTO public.alembic_version VALUES (%s)", [manifest.revision])
     for schema, name in relations(connection):
         connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(schema, name)))
+
+
+def _require_version(manifest: Manifest, here: int) -> None:
+    made_by = manifest.postgres // 10_000
+    if made_by > here:
+        raise NotPossible(
+            f"The backup comes from PostgreSQL {made_by}, and here is {here}: restore it on {made_by} or newer",
+            code="wrong_version",
+        )
 
 
 def _wanted(line: str) -> bool:
