@@ -22,7 +22,7 @@ OF_EXTENSIONS = {"spatial_ref_sys", "geography_columns", "geometry_columns"}
 
 
 @pytest.fixture
-def bare_url(copy_of):
+def bare_url(template, copy_of):
     """A database with the extensions and nothing else."""
     url = copy_of("gridmap")
     db.upgrade(url, "base")

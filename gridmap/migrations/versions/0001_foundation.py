@@ -273,7 +273,6 @@ CREATE TABLE account (
     source          text,                                 -- what a machine account may post as
     token_version   integer NOT NULL DEFAULT 1,           -- raised to revoke every token
     created_at      timestamptz NOT NULL DEFAULT now(),
-    signed_in_at    timestamptz,
     disabled_at     timestamptz
 );
 
@@ -285,63 +284,19 @@ CREATE TABLE account_role (
     PRIMARY KEY (account, role, area)
 );
 
-CREATE TABLE token (                                      -- what was issued, so that each can be revoked by itself
-    id              text PRIMARY KEY,
-    account         integer NOT NULL REFERENCES account ON DELETE CASCADE,
-    kind            text NOT NULL CHECK (kind IN ('bearer','session','machine')),
-    label           text NOT NULL DEFAULT '',
-    issued_at       timestamptz NOT NULL DEFAULT now(),
-    issued_by       text NOT NULL,
-    expires_at      timestamptz,                          -- null: until revoked
-    revoked_at      timestamptz,
-    CHECK (kind = 'machine' OR expires_at IS NOT NULL)
-);
-CREATE INDEX token_account ON token (account, expires_at);
-
-CREATE TABLE sign_in_failure (                            -- by name and by address: survives restarts, holds for all
-    key             bytea PRIMARY KEY,                    -- a digest: a password typed as a name is not kept
-    failures        integer NOT NULL,
-    last_at         timestamptz NOT NULL
-);
-CREATE INDEX sign_in_failure_last ON sign_in_failure (last_at);
-"""
-
-AUDIT = """
-CREATE TABLE audit (                                      -- who did or read what, when, why
+CREATE TABLE audit (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    at              timestamptz NOT NULL DEFAULT now(),
     actor           text NOT NULL,
     action          text NOT NULL,
     object          text NOT NULL,
     area            text,
-    paths           ltree[] NOT NULL DEFAULT '{}',        -- whose administrators may read it; none: those of all
     edition         integer,
     reason          text,
-    before_digest   bytea,                                -- SHA-256 of the object's state
+    before_digest   bytea,
     after_digest    bytea,
-    detail          jsonb NOT NULL DEFAULT '{}',
-    events          bigint[]                              -- whose text was read
-);
-CREATE INDEX audit_at ON audit (at);
-CREATE INDEX audit_actor ON audit (actor, id);
-CREATE INDEX audit_action ON audit (action, id);
-CREATE INDEX audit_object ON audit (object, id);
-CREATE INDEX audit_paths ON audit USING gist (paths);
-CREATE INDEX audit_events ON audit USING gin (events);
-
-CREATE TABLE audit_block (                                -- seals rows of audit and event_history, block by block
-    number          bigint PRIMARY KEY CHECK (number > 0),
-    sealed_at       timestamptz NOT NULL,
-    audit_rows      int8multirange NOT NULL,              -- numbers of the rows sealed here
-    history_rows    int8multirange NOT NULL,
-    marks           bytea NOT NULL,                       -- 8 bytes of each row's digest: to name the one that differs
-    previous_hash   bytea NOT NULL,
-    hash            bytea NOT NULL UNIQUE,
-    next_xid        xid8 NOT NULL,                        -- first transaction number not given out when it was sealed
-    audit_to        bigint NOT NULL,                      -- largest number sealed so far
-    history_to      bigint NOT NULL,
-    audit_open      int8multirange NOT NULL,              -- smaller numbers that may still be committed
-    history_open    int8multirange NOT NULL
+    previous_hash   bytea,
+    hash            bytea
 );
 """
 
@@ -352,9 +307,7 @@ BEGIN
 END $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event_history
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_block
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON edition
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -421,14 +374,13 @@ INSERT INTO subcategory (code, category, name_zh, name_en, sensitive) VALUES
 def upgrade() -> None:
     for extension in ("postgis", "ltree", "pg_trgm", "btree_gist"):
         op.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
-    for part in (GEOGRAPHY, PEOPLE, EVENTS, IDENTITY, AUDIT, APPEND_ONLY, SUBCATEGORIES):
+    for part in (GEOGRAPHY, PEOPLE, EVENTS, IDENTITY, APPEND_ONLY, SUBCATEGORIES):
         op.execute(part)
 
 
 def downgrade() -> None:
     op.execute(
-        "DROP TABLE audit_block, audit, sign_in_failure, token, account_role, account, change_log, event_history,"
-        " event_text, event, event_key,"
+        "DROP TABLE audit, account_role, account, change_log, event_history, event_text, event, event_key,"
         " subcategory, shift, service_area, worker, unit, street, household_count, building, lineage,"
         " area_code, area, edition"
     )
