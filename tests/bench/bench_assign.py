@@ -6,7 +6,7 @@ sides of a ratio suffer alike.
 """
 
 import argparse
-import os
+import contextlib
 import re
 import subprocess
 import sys
@@ -81,16 +81,29 @@ def _table(rng: np.random.Generator, many: int, categories: pa.Array, columns: s
 
 def run(code: str, *words: object) -> tuple[float, int]:
     """Seconds and peak memory in MB of a process."""
-    begin = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert child.stderr is not None
-    said = child.stderr.read().decode()
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"failed: {said}")
-    return time.perf_counter() - begin, usage.ru_maxrss // 1024
+    peak = 0
+    with tempfile.TemporaryFile("w+") as said:
+        begin = time.perf_counter()
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, words)], stdout=subprocess.DEVNULL, stderr=said
+        )
+        while child.poll() is None:
+            peak = max(peak, _high_water(child.pid))
+            time.sleep(0.01)
+        seconds = time.perf_counter() - begin
+        if child.returncode:
+            said.seek(0)
+            raise SystemExit(f"failed: {said.read()}")
+    return seconds, peak
+
+
+def _high_water(process: int) -> int:
+    """MB; not ru_maxrss, which a process inherits from the one that started it."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) // 1024
+    return 0
 
 
 def against_pyarrow(folder: Path, many: int, columns: str) -> bool:
