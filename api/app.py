@@ -33,6 +33,7 @@ from api.routes import (
     reassignment,
     session,
     site,
+    users,
 )
 from api.schemas import Problem
 from api.service import Service
@@ -83,7 +84,20 @@ def create_app(settings: Settings, url: str, *, keep: bool = False) -> ASGIApp:
     )
     app.state.service = service
     problems.install(app)
-    for each in (session, places, intake, reassignment, events, heat, indicators, maps, people, audit, site):
+    for each in (
+        session,
+        places,
+        intake,
+        reassignment,
+        events,
+        heat,
+        indicators,
+        maps,
+        people,
+        users,
+        audit,
+        site,
+    ):
         app.include_router(each.router)
     app.mount("/static/{version}/vendor", _Kept(directory=rendering.PAGES / "vendor"), name="vendor")
     app.mount("/static/{version}", _Kept(directory=rendering.PAGES / "static"), name="static")

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from typing import Any
 
 import click
@@ -13,11 +12,13 @@ from gridmap.errors import GridmapError
 
 EXIT_REFUSED = 1
 
-# Loaded when asked for: `gridmap token` shall not wait for geopandas.
+# Loaded when asked for: no command waits for what another needs.
 _LATER = {
     "audit": "api.cli_audit:audit",
     "check": "api.cli_check:check",
+    "token": "api.cli_user:token",
     "up": "api.cli_up:up",
+    "user": "api.cli_user:user",
     "load": "api.cli_load:load",
     "dump": "api.cli_dump:dump",
     "assign": "api.cli_assign:assign",
@@ -100,57 +101,6 @@ def status(tool: Tool, as_json: bool) -> None:
         for key, value in found.items():
             if key != "url":  # it carries the password; --json is for programs
                 click.echo(f"{key}: {value}")
-
-
-@main.group()
-def user() -> None:
-    """账号 Accounts."""
-
-
-@user.command()
-@click.argument("name")
-@click.option("--role", "roles", multiple=True, required=True, help="Once for each role.")
-@click.option("--area", "areas", multiple=True, required=True, help="Code of the area, or '*' for all.")
-@click.option(
-    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
-)
-@click.option("--display-name", default="", help="As the pages show it.")
-@click.pass_obj
-def add(  # click hands over options by name
-    tool: Tool,
-    name: str,
-    roles: tuple[str, ...],
-    areas: tuple[str, ...],
-    password_stdin: bool,
-    display_name: str,
-) -> None:
-    """Add an account NAME with roles, each held for every area given. Asks for a password, or takes it from a pipe.
-
-    Roles: admin planner approver dispatcher commander worker source.
-    """
-    from gridmap import accounts  # noqa: PLC0415  # argon2 is not needed by other commands
-
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    held = [(role, area) for role in dict.fromkeys(roles) for area in dict.fromkeys(areas)]
-    with tool.database().writer() as session:
-        accounts.add_account(session, name, held, password=password, display_name=display_name)
-    click.echo(f"Account {name} added.", err=True)
-
-
-@main.command()
-@click.argument("name")
-@click.pass_obj
-def token(tool: Tool, name: str) -> None:
-    """Print a bearer token for the account NAME, and nothing else."""
-    from api.tokens import Tokens, secret_key  # noqa: PLC0415  # as above
-    from gridmap import accounts  # noqa: PLC0415  # as above
-
-    with tool.database().reader() as session:
-        number, version = accounts.account_number(session, name)
-    click.echo(Tokens(secret_key(tool.settings)).issue(number, version))
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

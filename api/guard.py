@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from anyio import to_thread
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs, problems
 from api.service import Service
+from api.tokens import LIFETIME, Claims
 from gridmap.access import Principal
 from gridmap.errors import Forbidden, GridmapError, Unauthorised
 
@@ -40,12 +40,13 @@ CSP = (
 class _Answer:
     """One answer on its way out: how far it is, and the headers that every answer carries."""
 
-    __slots__ = ("_headers", "_number", "_path", "_send", "finished", "started", "status")
+    __slots__ = ("_headers", "_number", "_path", "_send", "cookie", "finished", "started", "status")
 
     def __init__(self, path: str, number: str, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
         self._path, self._number, self._headers, self._send = path, number, headers, send
         self.started = self.finished = False
         self.status = 0
+        self.cookie: bytes | None = None
 
     async def send(self, message: Message) -> None:
         """Passes a message on."""
@@ -56,6 +57,8 @@ class _Answer:
             given = message["headers"]
             names = {name for name, _ in given}
             given.append((b"x-request-id", self._number.encode()))
+            if self.cookie is not None and b"set-cookie" not in names:
+                given.append((b"set-cookie", self.cookie))
             given.extend(header for header in self._headers if header[0] not in names)
             if b"cache-control" not in names and self._path.startswith("/api"):
                 given.append((b"cache-control", b"no-store"))
@@ -106,6 +109,7 @@ class Guard:
         number = state["request_id"]
         try:
             await self._admit(scope, state)
+            answer.cookie = self._renewed(scope, state)
             await self._app(scope, _limited(receive, self._service.settings.max_body_bytes), answer.send)
         except ClientDisconnect:
             pass  # nobody is left to be answered
@@ -121,6 +125,12 @@ class Guard:
             elif not answer.finished:
                 raise  # half an answer went out: only closing the connection says so
 
+    def _renewed(self, scope: Scope, state: dict[str, Any]) -> bytes | None:
+        """The next cookie of a session in use: it ends by itself half an hour after nobody used it."""
+        claims: Claims | None = state.get("claims")
+        token = self._service.tokens.renewed(claims) if claims is not None else None
+        return None if token is None else session_cookie(token, secure=scope["scheme"] == "https").encode()
+
     async def _admit(self, scope: Scope, state: dict[str, Any]) -> None:
         path: str = scope["path"]
         headers = Headers(scope=scope)
@@ -134,24 +144,24 @@ class Guard:
             return
         try:
             claims = self._service.tokens.read(token)
-            if claims.kind == "session" and not cookie:
+            if (claims.kind == "session") != cookie:
                 raise Unauthorised("A session is no bearer token", code="token_invalid")
-            state["principal"] = await self._who(claims.account, claims.version)
+            state["principal"] = await self._service.current(claims)
         except Unauthorised:
             if api:
                 raise
             return
-        state["csrf"] = claims.csrf
+        state["csrf"], state["claims"] = claims.csrf, claims
         if cookie and scope["method"] not in SAFE_METHODS and not path.startswith("/login"):
             sent = headers.get(CSRF_HEADER, "")
             if api and not secrets.compare_digest(sent.encode(), claims.csrf.encode()):
                 raise Forbidden(f"The page's {CSRF_HEADER} is missing or old; load it anew", code="csrf")
 
-    async def _who(self, account: int, version: int) -> Principal:
-        known = self._service.known_principal(account, version)
-        if known is not None:
-            return known
-        return await to_thread.run_sync(self._service.principal, account, version)
+
+def session_cookie(token: str, *, secure: bool) -> str:
+    """The header's value that gives a browser its session: no script reads it, no other site sends it along."""
+    kept = f"Max-Age={LIFETIME.total_seconds():.0f}; Path=/; HttpOnly; SameSite=lax"
+    return f"{SESSION_COOKIE}={token}; {kept}{'; Secure' if secure else ''}"
 
 
 def _route(scope: Scope) -> str:

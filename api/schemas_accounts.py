@@ -1,11 +1,27 @@
 """The outer form of accounts, tokens and records of the audit."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Words = Annotated[str, Field(max_length=200)]
+Words = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class PasswordChange(BaseModel):
+    """My old password and the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+    old: str = Field(max_length=256)
+    new: str = Field(max_length=256, description="12 to 256 characters.")
+
+
+class PasswordChanged(BaseModel):
+    """What holds from now on; a page has its session in the cookie."""
+
+    access_token: str | None
+    token_type: Literal["bearer", "session"]
+    expires_in: int
 
 
 class AuditQuery(BaseModel):
@@ -45,3 +61,103 @@ class AuditPage(BaseModel):
     records: list[AuditRecord]
     next: str | None
     head: str | None = Field(description="NUMBER:HASH of the newest sealed block.")
+
+
+RoleName = Literal["admin", "planner", "approver", "dispatcher", "commander", "worker", "source"]
+AccountName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class HeldRole(BaseModel):
+    """A role for an area, or for `*`: all."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: RoleName
+    area: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^(\*|[A-Za-z0-9_]+)$")]
+
+
+class UserQuery(BaseModel):
+    """Which accounts."""
+
+    q: Words = Field("", description="Part of the name, or of what the pages show.")
+    limit: int = Field(100, ge=1, description="Accounts a page; at most 500.")
+    cursor: str | None = None
+
+
+class UserIn(BaseModel):
+    """A new account."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: AccountName = Field(description="Letters, digits and . _ @ -")
+    display_name: Words = ""
+    roles: list[HeldRole] = Field(min_length=1, max_length=100)
+    password: str | None = Field(None, max_length=256, description="12 to 256 characters; none: tokens only.")
+    worker: int | None = Field(None, ge=1, lt=2**31, description="The worker who signs in by it.")
+    source: Words | None = Field(None, description="What a machine posts as; its name unless given.")
+
+
+class User(BaseModel):
+    """An account as an administrator sees it."""
+
+    name: str
+    display_name: str
+    roles: list[HeldRole]
+    elsewhere: bool = Field(description="Whether it holds roles beyond my areas.")
+    worker: int | None
+    source: str | None
+    has_password: bool
+    created_at: dt.datetime
+    signed_in_at: dt.datetime | None
+    disabled_at: dt.datetime | None
+    locked: bool | None = None
+
+
+class UserPage(BaseModel):
+    """Accounts by name."""
+
+    users: list[User]
+    next: str | None
+
+
+class UserAction(BaseModel):
+    """What to do with an account."""
+
+    model_config = ConfigDict(extra="forbid")
+    action: Literal["role_add", "role_remove", "password", "disable", "enable", "revoke"]
+    role: RoleName | None = None
+    area: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^(\*|[A-Za-z0-9_]+)$")] | None = None
+    password: str | None = Field(None, max_length=256)
+    token: Words | None = Field(None, description="Number of one token; all where none is given.")
+    reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] | None = None
+
+
+class TokenOut(BaseModel):
+    """A session or token that was issued."""
+
+    id: str
+    kind: Literal["bearer", "session", "machine"]
+    label: str
+    issued_at: dt.datetime
+    issued_by: str
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+
+
+class TokenList(BaseModel):
+    """The newest first."""
+
+    tokens: list[TokenOut]
+
+
+class MachineTokenIn(BaseModel):
+    """What the token is for."""
+
+    model_config = ConfigDict(extra="forbid")
+    label: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+
+
+class MachineToken(BaseModel):
+    """Shown this once."""
+
+    id: str
+    label: str
+    token: str

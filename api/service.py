@@ -2,20 +2,21 @@
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from anyio import to_thread
+
+from api.identities import Identities
 from api.metrics import Metrics
 from api.posting import Posting
-from api.tokens import Tokens, secret_key
-from gridmap import accounts
+from api.signing_in import SigningIn
+from api.tokens import Claims, Tokens, secret_key
 from gridmap.access import Principal
 from gridmap.audit_scribe import Scribe
 from gridmap.db import Database
 from gridmap.embedded import Cluster
-from gridmap.errors import Conflict, Unauthorised, Unavailable
+from gridmap.errors import Conflict, Unavailable
 from gridmap.intake import Outcome, Post, StaleBoundaries, store_few
 from gridmap.keeping import Keeper
 from gridmap.live import Change, Live
@@ -23,11 +24,8 @@ from gridmap.memory import Memory
 from gridmap.sealing import Seal
 from gridmap.settings import Settings
 
-PRINCIPAL_KEPT_S = 30.0
 START_PATIENCE_S = 120.0
 TRIES = 4
-FAILURES_ALLOWED = 5
-LOCKED_S = 300.0
 
 
 def boundaries_change() -> Conflict:
@@ -54,11 +52,11 @@ class Service:
         self.hub = Hub()
         self.posting = Posting(self._store)
         self.metrics = Metrics(self)
-        self.failures = Failures()
+        self.signing_in = SigningIn(self.database, self.tokens)
+        self.identities = Identities(self.database, lambda: self.live.connected)
         self.scribe = Scribe(self.database)
         self.live = Live(self.database, self._on_topic, self.hub.publish)
         self.keeper = Keeper(Cluster(settings.home), lambda: self.live.connected) if keep else None
-        self._principals: dict[int, tuple[float, Principal, int]] = {}
 
     def start(self) -> None:
         """Reads what a process keeps in memory and begins to listen; waits for a database that is recovering."""
@@ -104,6 +102,15 @@ class Service:
             self.live.changed()
         return [boundaries_change() if isinstance(each, StaleBoundaries) else each for each in results]
 
+    async def current(self, claims: Claims) -> Principal:
+        """Who a token speaks for at this moment.
+
+        Raises:
+            Unauthorised: the account is disabled or gone, or the token was revoked.
+        """
+        known = self.identities.known(claims)
+        return known if known is not None else await to_thread.run_sync(self.identities.read, claims)
+
     def _on_topic(self, topic: str) -> None:
         if topic in {"edition", "everything"}:
             self.memory.refresh_boundaries()
@@ -112,66 +119,8 @@ class Service:
         if topic in {"roster", "everything"}:
             self.memory.refresh_roster()
         if topic in {"accounts", "edition", "everything"}:
-            self._principals.clear()
-
-    def known_principal(self, account: int, version: int) -> Principal | None:
-        """Who an account is, if this process still knows it surely; None means: ask the database."""
-        kept = self._principals.get(account)
-        if kept is None or not self.live.connected or kept[0] < time.monotonic() or kept[2] != version:
-            return None
-        return kept[1]
-
-    def principal(self, account: int, version: int) -> Principal:
-        """Who an account is today.
-
-        Raises:
-            Unauthorised: it is disabled or gone, or the token was revoked.
-        """
-        with self.database.reader() as session:
-            found = accounts.principal(session, account)
-        if found is None or found[1] != version:
-            raise Unauthorised("The token was revoked; sign in again", code="token_revoked")
-        self._principals[account] = (time.monotonic() + PRINCIPAL_KEPT_S, *found)
-        return found[0]
-
-
-@dataclass(slots=True)
-class _Tries:
-    count: int
-    since: float
-
-
-class Failures:
-    """Failed sign-ins by name, in this process: after a few the name is locked for a while."""
-
-    def __init__(self) -> None:
-        self._tries: dict[str, _Tries] = {}
-        self._lock = threading.Lock()
-
-    def left(self, name: str) -> int:
-        """How many tries a name has left; 0 means locked."""
-        with self._lock:
-            tries = self._tries.get(name)
-            if tries is None or time.monotonic() - tries.since > LOCKED_S:
-                self._tries.pop(name, None)
-                return FAILURES_ALLOWED
-            return max(0, FAILURES_ALLOWED - tries.count)
-
-    def failed(self, name: str) -> int:
-        """Counts a failure; returns the tries left."""
-        with self._lock:
-            if len(self._tries) > 10_000:  # somebody tries names at random: forget the oldest half
-                for old in sorted(self._tries, key=lambda key: self._tries[key].since)[:5_000]:
-                    del self._tries[old]
-            tries = self._tries.setdefault(name, _Tries(0, time.monotonic()))
-            tries.count += 1
-            tries.since = time.monotonic()
-        return self.left(name)
-
-    def succeeded(self, name: str) -> None:
-        """Forgets a name's failures."""
-        with self._lock:
-            self._tries.pop(name, None)
+            self.identities.forget()
+            self.hub.publish([])  # open streams look anew at who they speak to
 
 
 class Hub:

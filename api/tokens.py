@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import tempfile
@@ -19,9 +20,11 @@ from gridmap.settings import Settings
 
 ALGORITHM = "HS256"
 LIFETIME = dt.timedelta(hours=12)
+IDLE = dt.timedelta(minutes=30)  # a session that nobody uses ends
+RENEW_AFTER = dt.timedelta(minutes=5)
 KEPT_TOKENS = 10_000
 SECRET_FILE = "secret.key"  # noqa: S105  # its name, not its content
-Kind = Literal["bearer", "session"]
+Kind = Literal["bearer", "session", "machine"]
 
 
 def secret_key(settings: Settings) -> str:
@@ -82,6 +85,10 @@ class Claims:
     version: int
     kind: Kind
     csrf: str
+    id: str = ""
+    born: float = 0.0  # when somebody signed in, as seconds since 1970 like those that follow
+    issued_at: float = 0.0
+    expires_at: float = math.inf
 
 
 class Tokens:
@@ -92,21 +99,56 @@ class Tokens:
     """
 
     def __init__(self, secret: str) -> None:
-        self._seen: dict[str, tuple[float, Claims]] = {}
+        self._seen: dict[str, Claims] = {}
         self._key = hashlib.blake2b(secret.encode(), digest_size=32, person=b"gridmap-tokens").digest()
 
-    def issue(self, account: int, version: int, kind: Kind = "bearer") -> str:
-        """A token for an account, valid for `LIFETIME` or until the account's version is raised."""
+    def issue(  # each is a claim
+        self,
+        account: int,
+        version: int,
+        kind: Kind = "bearer",
+        *,
+        number: str | None = None,
+        csrf: str | None = None,
+        born: dt.datetime | None = None,
+    ) -> str:
+        """A token for an account.
+
+        Args:
+            account: its number.
+            version: its token version; raised, all but machine tokens end.
+            kind: a bearer token holds `LIFETIME`; a session `IDLE`, renewed while it is used up to `LIFETIME`; a
+                machine token until it is revoked.
+            number: by which it is revoked alone; made where none is given.
+            csrf: what a page sends back; made where none is given.
+            born: when somebody signed in; now where it is not a renewal.
+        """
         now = dt.datetime.now(dt.UTC)
-        claims = {
+        began = born or now
+        claims: dict[str, object] = {
             "sub": str(account),
             "ver": version,
             "kind": kind,
-            "csrf": secrets.token_urlsafe(18),
+            "csrf": csrf or secrets.token_urlsafe(18),
+            "jti": number or secrets.token_urlsafe(12),
+            "born": int(began.timestamp()),
             "iat": now,
-            "exp": now + LIFETIME,
         }
+        if kind != "machine":
+            claims["exp"] = min(now + IDLE, began + LIFETIME) if kind == "session" else began + LIFETIME
         return jwt.encode(claims, self._key, ALGORITHM)
+
+    def renewed(self, claims: Claims) -> str | None:
+        """The next token of a session in use; None while the one it has is young, or its time is up."""
+        now = time.time()
+        young = now < claims.issued_at + RENEW_AFTER.total_seconds()
+        over = now >= claims.born + LIFETIME.total_seconds()
+        if claims.kind != "session" or young or over:
+            return None
+        born = dt.datetime.fromtimestamp(claims.born, dt.UTC)
+        return self.issue(
+            claims.account, claims.version, "session", number=claims.id, csrf=claims.csrf, born=born
+        )
 
     def read(self, token: str) -> Claims:
         """What a token says.
@@ -115,13 +157,25 @@ class Tokens:
             Unauthorised: not ours, altered, or expired.
         """
         known = self._seen.get(token)
-        if known is not None and known[0] > time.time():
-            return known[1]
+        if known is not None and known.expires_at > time.time():
+            return known
         try:
-            claims = jwt.decode(
-                token, self._key, [ALGORITHM], options={"require": ["sub", "exp", "ver", "kind"]}
+            said = jwt.decode(
+                token, self._key, [ALGORITHM], options={"require": ["sub", "iat", "ver", "kind"]}
             )
-            read = Claims(int(claims["sub"]), int(claims["ver"]), claims["kind"], str(claims.get("csrf", "")))
+            kind: Kind = said["kind"]
+            if kind != "machine" and "exp" not in said:
+                raise jwt.MissingRequiredClaimError("exp")
+            read = Claims(
+                account=int(said["sub"]),
+                version=int(said["ver"]),
+                kind=kind,
+                csrf=str(said.get("csrf", "")),
+                id=str(said.get("jti", "")),
+                born=float(said.get("born", said["iat"])),
+                issued_at=float(said["iat"]),
+                expires_at=float(said.get("exp", math.inf)),
+            )
         except jwt.ExpiredSignatureError as error:
             raise Unauthorised("The token has expired; sign in again", code="token_expired") from error
         except (jwt.InvalidTokenError, ValueError, KeyError) as error:
@@ -129,7 +183,7 @@ class Tokens:
         # Checking a signature takes 0.1 ms, a sixth of a whole post; revocation is looked up apart from it.
         if len(self._seen) >= KEPT_TOKENS:
             self._seen.clear()
-        self._seen[token] = (float(claims["exp"]), read)
+        self._seen[token] = read
         return read
 
     def form_value(self, nonce: str) -> str:

@@ -10,56 +10,38 @@ from starlette.responses import RedirectResponse, Response
 
 from api import problems, rendering
 from api.deps import ThePrincipal, TheService
-from api.guard import SESSION_COOKIE
+from api.guard import SESSION_COOKIE, session_cookie
 from api.schemas import Me, Token
-from api.service import LOCKED_S, Service
+from api.schemas_accounts import PasswordChange, PasswordChanged
+from api.service import Service
 from api.shapes import json_response
-from api.tokens import LIFETIME
-from gridmap import accounts
+from api.tokens import IDLE, LIFETIME, Claims
 from gridmap.access import EVERYWHERE, Principal
-from gridmap.errors import Unauthorised
+from gridmap.errors import Forbidden, Unauthorised
 
 router = APIRouter()
 FORM_COOKIE = "gridmap_form"
+_LIFETIME_S, _IDLE_S = int(LIFETIME.total_seconds()), int(IDLE.total_seconds())
 _PAGE_ERRORS = {"sign_in_locked": "locked"}
 
 
-def _sign_in(service: Service, name: str, password: str) -> tuple[int, int]:
-    """Account and token version of whoever knows the password.
-
-    Raises:
-        Unauthorised: wrong, or locked after too many tries.
-    """
-    if service.failures.left(name) == 0:
-        raise Unauthorised(f"Too many failed tries; wait {LOCKED_S / 60:.0f} minutes", code="sign_in_locked")
-    with service.database.reader() as session:
-        account = accounts.authenticate(session, name, password)
-        if account is None:
-            left = service.failures.failed(name)
-            raise Unauthorised(
-                f"Name or password is wrong; {left} tries left",
-                code="sign_in_failed",
-                findings=[{"left": left}],
-            )
-        version = accounts.account_number(session, name)[1]
-    service.failures.succeeded(name)
-    return account, version
+def address_of(request: Request) -> str | None:
+    """Where a request came from; behind nginx what it says, which is believed from this machine alone."""
+    return request.client.host if request.client else None
 
 
 @router.post(
     "/api/token", tags=["session"], responses={200: {"model": Token}, **problems.documented(401, 422, 503)}
 )
 def token(
+    request: Request,
     service: TheService,
     username: Annotated[str, Form(max_length=64)],
     password: Annotated[str, Form(max_length=256)],
 ) -> Response:
     """A bearer token for a name and its password."""
-    account, version = _sign_in(service, username, password)
-    issued = service.tokens.issue(account, version)
-    return json_response(
-        {"access_token": issued, "token_type": "bearer", "expires_in": int(LIFETIME.total_seconds())}
-    )
+    issued = service.signing_in.by_password(username, password, address_of(request), "bearer")
+    return json_response({"access_token": issued, "token_type": "bearer", "expires_in": _LIFETIME_S})
 
 
 @router.get("/api/me", tags=["session"], responses={200: {"model": Me}, **problems.documented(401, 503)})
@@ -96,6 +78,32 @@ def home(service: Service, principal: Principal) -> tuple[str | None, str | None
     if not rows:
         return None, None, None
     return snapshot.code[rows[0]], snapshot.name[rows[0]], snapshot.bounds[rows[0]].tolist()
+
+
+@router.post(
+    "/api/me/password",
+    tags=["session"],
+    responses={200: {"model": PasswordChanged}, **problems.documented(401, 403, 422, 503)},
+)
+def change_password(
+    request: Request, service: TheService, principal: ThePrincipal, asked: PasswordChange
+) -> Response:
+    """My own password, by the old one. All my other sessions and bearer tokens end; the answer is a new one.
+
+    Wrong tries count as at signing in. A page gets a new session instead, with the same CSRF value.
+    """
+    claims: Claims = request.scope["state"]["claims"]
+    if claims.kind == "machine":
+        raise Forbidden("A machine's token changes no password", code="role_forbids")
+    new = service.signing_in.change_password(
+        principal.name, asked.old, asked.new, address_of(request), claims
+    )
+    service.identities.forget()
+    if claims.kind == "session":
+        response = json_response({"access_token": None, "token_type": "session", "expires_in": _IDLE_S})
+        _give_session(request, response, new)
+        return response
+    return json_response({"access_token": new, "token_type": "bearer", "expires_in": _LIFETIME_S})
 
 
 @router.get("/login", include_in_schema=False)
@@ -150,6 +158,10 @@ def _set_cookie(request: Request, response: Response, name: str, value: str) -> 
     )
 
 
+def _give_session(request: Request, response: Response, token: str) -> None:
+    response.headers.append("set-cookie", session_cookie(token, secure=request.url.scheme == "https"))
+
+
 @router.post("/login", include_in_schema=False)
 async def login(
     request: Request,
@@ -163,7 +175,8 @@ async def login(
     if not service.tokens.form_fits(request.cookies.get(FORM_COOKIE, ""), csrf):
         return _login_page(request, service, next, username=username, error="csrf", status=403)
     try:
-        account, version = await to_thread.run_sync(_sign_in, service, username, password)
+        signed_in = service.signing_in.by_password
+        token = await to_thread.run_sync(signed_in, username, password, address_of(request), "session")
     except Unauthorised as error:
         left = error.findings[0]["left"] if error.findings else 0
         return _login_page(
@@ -176,16 +189,20 @@ async def login(
             status=401,
         )
     response = RedirectResponse(_local(next), status_code=303)
-    _set_cookie(request, response, SESSION_COOKIE, service.tokens.issue(account, version, "session"))
+    _give_session(request, response, token)
     return response
 
 
 @router.post("/logout", include_in_schema=False)
-async def logout(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
+async def logout(request: Request, service: TheService, csrf: Annotated[str, Form()] = "") -> Response:
     """Signs out; the form carries the session's CSRF value."""
     known = str(request.scope.get("state", {}).get("csrf", ""))
     if not known or not secrets.compare_digest(known.encode(), csrf.encode()):
         return RedirectResponse("/", status_code=303)
+    state = request.scope["state"]
+    principal: Principal = state["principal"]
+    await to_thread.run_sync(service.signing_in.out, principal.name, state["claims"])
+    service.identities.forget()
     response = RedirectResponse("/login", status_code=303)
     response.delete_cookie(SESSION_COOKIE)
     return response

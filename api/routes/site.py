@@ -1,6 +1,7 @@
 """Pages, health, and the live stream."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import orjson
@@ -13,13 +14,15 @@ from api.deps import ThePrincipal, TheService, principal_of
 from api.metrics import MEDIA_TYPE
 from api.routes.session import home
 from api.service import Service
+from api.tokens import Claims
 from gridmap.access import Principal
-from gridmap.errors import GridmapError
+from gridmap.errors import GridmapError, Unauthorised
 from gridmap.event_queries import visible_row
 from gridmap.live import Change
 
 router = APIRouter()
 HEARTBEAT_S = 15.0
+RENEWAL_S = 600.0
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
@@ -80,22 +83,30 @@ async def stream(
     if area:
         snapshot = service.memory.snapshot
         below = snapshot.path[visible_row(snapshot, scope, area)]
-    follow = _follow(request, service, principal, below)
+    follow = _follow(request, service, request.scope["state"]["claims"], below)
     return StreamingResponse(follow, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 async def _follow(
-    request: Request, service: Service, principal: Principal, below: str | None
+    request: Request, service: Service, claims: Claims, below: str | None
 ) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
+    # A session's stream ends while the session could be renewed: who comes back gets the next cookie.
+    ends_at = claims.expires_at - (RENEWAL_S if claims.kind == "session" else 0)
     with service.hub.subscribe() as queue:
-        while not await request.is_disconnected():
+        while not await request.is_disconnected() and time.time() < ends_at:
             try:
                 changes = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
             except TimeoutError:
+                changes = []
                 yield b": still here\n\n"
-                continue
             if changes is None:
+                return
+            try:  # each time anew: a role or an area may have changed since
+                principal = await service.current(claims)
+            except Unauthorised:
+                return
+            if not principal.may("areas"):
                 return
             for change in changes:
                 if said := _said(change, principal, below):
