@@ -135,7 +135,7 @@ class Clients:
     def __init__(self, port: int, token: str, *, singles: int = 5) -> None:
         self.told = Told()
         self._port, self._token = port, token
-        self._stopping = threading.Event()
+        self._stopping, self._giving_up = threading.Event(), threading.Event()
         # Clients 0 and 1 post the same: who is first is chance.
         self._threads = [
             threading.Thread(target=self._post, args=(f"c{max(1, number)}", number))
@@ -150,10 +150,12 @@ class Clients:
     def stop(self) -> None:
         """No new posts; waits until all that were begun are answered."""
         self._stopping.set()
+        deadline = time.monotonic() + PATIENCE_S
         for thread in self._threads:
-            thread.join(PATIENCE_S)
+            thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 self.told.wrong.append("a post was never answered")
+        self._giving_up.set()
 
     @staticmethod
     def body(source: str, key: str) -> dict:
@@ -201,8 +203,8 @@ class Clients:
                 self.told.wrong.append(f"503 without Retry-After: {content[:200]!r}")
             if status not in {0, 503}:
                 self.told.wrong.append(f"{path} was answered {status}: {content[:300]!r}")
-                if len(self.told.wrong) > 20:
-                    raise RuntimeError("too much is wrong")
+            if len(self.told.wrong) > 20 or self._giving_up.is_set():
+                raise SystemExit  # of this thread
             time.sleep(0.1)  # Retry-After says more; here the point is to be in the way
 
     def _once(self, path: str, body: bytes, media: str) -> tuple[int, dict, bytes]:
@@ -251,6 +253,8 @@ class Killer:
                 raise AssertionError(f"no post was taken for {PATIENCE_S} s after a kill of {kind}")
             if told.wrong:
                 raise AssertionError(told.wrong[:5])
+            if not _alive(self._service.pid):
+                raise AssertionError(f"the service ended by itself after a kill of {kind}")
             time.sleep(0.01)
 
     def _once(self, kind: str) -> bool:
