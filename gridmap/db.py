@@ -144,7 +144,8 @@ def _storage_errors() -> Iterator[None]:
 def _unavailable(cause: BaseException | None) -> Unavailable:
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return Unavailable("The database took too long and was stopped. Try again.")
-    return Unavailable("The database is away. Nothing was stored; try again.")
+    # At a lost COMMIT nobody knows; what is posted again is stored once.
+    return Unavailable("The database is away. Nothing is half done, and posting again is safe: try again.")
 
 
 def raw(session: Session) -> psycopg.Connection[Any]:
@@ -247,6 +248,12 @@ def _migrate(connection: sa.Connection, revision: str) -> None:
         (command.downgrade if down else command.upgrade)(config, target)
     except (sa.exc.NotSupportedError, sa.exc.ProgrammingError) as error:
         text = str(error.orig).splitlines()[0]
+        if current is None and isinstance(error.orig, psycopg.errors.DuplicateTable):
+            raise NotPossible(
+                "The database holds tables of gridmap without a revision: a restore was broken off there. Drop and"
+                " create the database, then restore again",
+                code="broken_restore",
+            ) from error
         if "extension" in text:
             raise NotPossible(
                 f"The database server refused an extension ({text}). Install PostGIS on it, and as its"

@@ -285,6 +285,14 @@ def test_into_an_empty_database_of_a_server(kept, cluster, under):
 
     done = restored(kept)
     assert done.exit_code == 0, done.output
+    with psycopg.connect(url) as connection:  # as a restore leaves it that was killed before it had compared
+        connection.execute("DELETE FROM alembic_version")
+    assert (
+        "a restore was broken off"
+        in gridmap(under / "home", "db", "upgrade", GRIDMAP_DATABASE_URL=url).stderr
+    )
+    with psycopg.connect(url) as connection, opened(kept) as archive:
+        connection.execute("INSERT INTO alembic_version VALUES (%s)", [archive.manifest.revision])
     assert ask(url, COUNTS)[0] >= 20
     assert ask(url, "SELECT count(*) FROM pg_trigger WHERE tgname = 'append_only'")[0] >= 3
     assert (under / "home" / KEY).read_text() == SECRET
