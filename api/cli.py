@@ -22,7 +22,9 @@ _LATER = {
     "load": "api.cli_load:load",
     "dump": "api.cli_dump:dump",
     "assign": "api.cli_assign:assign",
+    "erase": "api.cli_retention:erase",
     "reassign": "api.cli_reassign:reassign",
+    "retention": "api.cli_retention:retention",
 }
 
 

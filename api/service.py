@@ -21,6 +21,7 @@ from gridmap.intake import Outcome, Post, StaleBoundaries, store_few
 from gridmap.keeping import Keeper
 from gridmap.live import Change, Live
 from gridmap.memory import Memory
+from gridmap.retention import Eraser
 from gridmap.sealing import Seal
 from gridmap.settings import Settings
 
@@ -55,6 +56,7 @@ class Service:
         self.signing_in = SigningIn(self.database, self.tokens)
         self.identities = Identities(self.database, lambda: self.live.connected)
         self.scribe = Scribe(self.database)
+        self.eraser = Eraser(self.database)
         self.live = Live(self.database, self._on_topic, self.hub.publish)
         self.keeper = Keeper(Cluster(settings.home), lambda: self.live.connected) if keep else None
 
@@ -73,6 +75,7 @@ class Service:
                 time.sleep(0.2)
         self.live.start()
         self.scribe.start()
+        self.eraser.start()
 
     def stop(self) -> None:
         """Ends threads and connections."""
@@ -81,6 +84,7 @@ class Service:
         self.hub.close()
         self.live.stop()
         self.scribe.stop()
+        self.eraser.stop()
         self.database.close()
 
     def _store(self, posts: Sequence[Post]) -> Sequence[Outcome | Exception]:
