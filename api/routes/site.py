@@ -29,15 +29,28 @@ LOOPBACK = frozenset({"127.0.0.1", "::1"})
 @router.get("/", include_in_schema=False)
 async def command_map(request: Request, service: TheService) -> Response:
     """The command map; who is not signed in signs in first."""
+    return _page_of(request, service, "/", "index.html")
+
+
+@router.get("/admin", include_in_schema=False)
+async def administration(request: Request, service: TheService) -> Response:
+    """Accounts and audit; whoever administers nothing is led to the map."""
+    principal: Principal | None = request.scope.get("state", {}).get("principal")
+    if principal is not None and not principal.may("admin"):
+        return RedirectResponse("/", status_code=303)
+    return _page_of(request, service, "/admin", "admin.html")
+
+
+def _page_of(request: Request, service: Service, path: str, template: str) -> Response:
     state = request.scope.get("state", {})
     principal: Principal | None = state.get("principal")
     if principal is None:
         query = f"?{request.url.query}" if request.url.query else ""
-        onward = request.url_for("login_page").include_query_params(next=f"/{query}")
+        onward = request.url_for("login_page").include_query_params(next=f"{path}{query}")
         return RedirectResponse(f"{onward.path}?{onward.query}", status_code=303)
     _, name, _ = home(service, principal)
     values = {"csrf": state.get("csrf", ""), "user": rendering.user(principal, name)}
-    return rendering.page(request, service, "index.html", values)
+    return rendering.page(request, service, template, values)
 
 
 @router.get("/healthz", tags=["operation"])

@@ -30,7 +30,7 @@ from gridmap.settings import Settings
 
 SIZE = demo.Size.of(households=4_500, events=9_000)
 PASSWORD = "a long enough password"
-PEOPLE = (("commander", "指挥长"), ("dispatcher", "调度员"), ("planner", "规划员"))
+PEOPLE = (("commander", "指挥长"), ("dispatcher", "调度员"), ("planner", "规划员"), ("admin", "管理员"))
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",

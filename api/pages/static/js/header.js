@@ -2,6 +2,7 @@
 import { lastAnswer } from "./api.js";
 import { byId, draw, h, icon } from "./dom.js";
 import { clock, getLanguage, setLanguage, t } from "./i18n.js";
+import { changePassword } from "./password.js";
 import { isDark } from "./tokens.js";
 
 const page = document.body.dataset;
@@ -39,7 +40,8 @@ function account(act) {
         h("b", {}, page.displayName || page.user),
         h("span", { class: "dim small" }, roleLine()),
       ),
-      h("button", { type: "button", onclick: act.keys }, icon("keys"), t("keys")),
+      act.keys ? h("button", { type: "button", onclick: act.keys }, icon("keys"), t("keys")) : null,
+      h("button", { type: "button", onclick: changePassword }, icon("lock"), t("password.change")),
       h(
         "button",
         { type: "button", class: "only-narrow-flex", onclick: act.theme },
@@ -66,18 +68,22 @@ const switchLanguage = () => {
   setLanguage(getLanguage() === "en" ? "zh" : "en");
 };
 
-/** Draws the tools. `live`: "on", "polling" or "off". */
-export function drawTools(live, act) {
+function freshness(live) {
   const since = clock(live === "off" ? lastAnswer : Date.now());
+  return h(
+    "span",
+    { class: "live", id: "live", title: live === "off" ? t("live.since", { time: since }) : "" },
+    h("i", { class: `dot ${live === "off" ? "full" : "on"}` }),
+    h("span", {}, t(`live.${live}`)),
+    h("span", { class: "mid" }, ` · ${since}`),
+  );
+}
+
+/** Draws the tools. `live`: "on", "polling" or "off"; null on a page that shows nothing live. */
+export function drawTools(live, act) {
   draw(
     byId("tools"),
-    h(
-      "span",
-      { class: "live", id: "live", title: live === "off" ? t("live.since", { time: since }) : "" },
-      h("i", { class: `dot ${live === "off" ? "full" : "on"}` }),
-      h("span", {}, t(`live.${live}`)),
-      h("span", { class: "mid" }, ` · ${since}`),
-    ),
+    live ? freshness(live) : null,
     h(
       "button",
       {
