@@ -1,6 +1,7 @@
 """`gridmap up`: the service, from nothing."""
 
 import datetime as dt
+import itertools
 import multiprocessing
 import os
 import secrets
@@ -22,10 +23,11 @@ from api.metrics import FOLDER_VARIABLE
 from api.operator import Tool
 from gridmap import accounts
 from gridmap.db import Database
-from gridmap.errors import Conflict, NotPossible
+from gridmap.errors import Conflict, NotPossible, Unavailable
 from gridmap.settings import Settings
 
 ACCOUNTS_FILE = "demo-accounts.txt"
+START_PATIENCE_S = 60
 STOP_WITHIN_S = 20
 DEMO_NOTE = "演示城市"  # how the note of its edition begins
 DEMO_TABLES = (
@@ -71,7 +73,7 @@ def up(  # click hands over options by name
     logs.configure(tool.settings.log_format)
     _require_port(host, port)
     _require_key_pair(certificate, key)
-    url = tool.url()
+    url = _running_database(tool)
     if demo:
         _demonstrate(tool, demo_size)
     tool.close()
@@ -96,11 +98,32 @@ def up(  # click hands over options by name
             server_header=False,
             timeout_graceful_shutdown=STOP_WITHIN_S,
             timeout_keep_alive=30,
+            timeout_worker_healthcheck=60,  # 5 s kill a process that is still importing on a busy machine
             log_config=None,
             log_level="warning",
         )
     if not tool.settings.database_url:
         click.echo("Stopped. The database goes on; `gridmap db stop` ends it too.", err=True)
+
+
+def _running_database(tool: Tool) -> str:
+    """The database's URL; one that dies while it is started or migrated is started again.
+
+    Raises:
+        NotPossible, Unavailable: it did not come in time.
+    """
+    deadline = time.monotonic() + START_PATIENCE_S
+    for tries in itertools.count(1):
+        try:
+            return tool.url()
+        except (Unavailable, NotPossible) as error:
+            # A server killed while it starts looks like one that cannot start; that one does so every time.
+            again = isinstance(error, Unavailable) or (error.code == "database_failed" and tries < 3)
+            if not again or time.monotonic() > deadline:
+                raise
+            click.echo(f"gridmap: {error.message}", err=True)
+            time.sleep(0.5)
+    raise AssertionError
 
 
 def _require_port(host: str, port: int) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -118,7 +118,7 @@ def free_port():
 
 
 @contextmanager
-def running(url, home, *options, **env):
+def running(url, home, *options, context=None, **env):
     """A service of its own on a database that is there."""
     port = free_port()
     environment = {**os.environ, "GRIDMAP_HOME": str(home), "GRIDMAP_DATABASE_URL": url, **env}
@@ -127,13 +127,12 @@ def running(url, home, *options, **env):
         [GRIDMAP, "up", "--port", str(port), *options], env=environment, stdout=log, stderr=log
     )
     try:
-        for _ in range(600):
+        for _ in range(1200):
             assert process.poll() is None, (home / "log").read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+            with suppress(OSError):
+                if ask(port, "/readyz", context=context)[0] == 200:
+                    break
+            time.sleep(0.05)
         yield port, process
     finally:
         process.kill()
@@ -224,7 +223,8 @@ def certificate(tmp_path):
 def test_https_with_a_certificate_of_ones_own(own_app, certificate, tmp_path):
     chain, key = certificate
     trusting = ssl.create_default_context(cafile=chain)
-    with running(own_app.url, tmp_path, "--certificate", str(chain), "--key", str(key)) as (port, _):
+    options = ("--certificate", str(chain), "--key", str(key))
+    with running(own_app.url, tmp_path, *options, context=trusting) as (port, _):
         status, text = ask(port, "/healthz", context=trusting)
         assert (status, json.loads(text)) == (200, {"status": "ok"})
         with pytest.raises((ConnectionError, http.client.HTTPException, OSError)):
