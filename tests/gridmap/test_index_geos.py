@@ -248,10 +248,13 @@ def test_nearly_everything_is_decided_without_geos():
         assert np.count_nonzero(states == OPEN) == 0
 
 
+# Not below: there GEOS's own products underflow. It says of (0.5, 0), a third of a degree outside, that it is on
+# the border of POLYGON ((1 0, 1 5e-324, 0 1, 1 0)); we say that it does not.
+LEAST = 1e-100
 coordinate = st.one_of(
     st.integers(0, 6).map(float),
-    st.floats(0, 6),
-    st.sampled_from([1.0, np.nextafter(1.0, 2.0), np.nextafter(1.0, 0.0), 1e-300, 5e-324, 2.0**-1000, 0.1]),
+    st.floats(0, 6).map(lambda value: value if value >= LEAST else 0.0),
+    st.sampled_from([1.0, np.nextafter(1.0, 2.0), np.nextafter(1.0, 0.0), LEAST, 2.0**-300, 0.1]),
 )
 corner_points = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=8)
 
