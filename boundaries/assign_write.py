@@ -20,7 +20,7 @@ from boundaries.assign_answer import PACKED, Answers, widened
 from boundaries.assign_parquet import Layout, ParquetPoints, geo_metadata
 from boundaries.assign_source import Points
 from boundaries.places import System
-from boundaries.write import DRIVERS, SHEET_ROWS, Table, ending_of, write
+from boundaries.write import DRIVERS, SHEET_ROWS, Table, ending_of, layer_options, write
 from gridmap.errors import InvalidInput
 
 Answered = Iterable[tuple[pa.RecordBatch, Answers]]
@@ -216,13 +216,6 @@ def _write_gdal(path: Path, rows: Rows, driver: str) -> None:
     stream = _Stream(rows, short=driver == "ESRI Shapefile")
     reader = pa.RecordBatchReader.from_batches(stream.schema, iter(stream))
     own = rows.points.geometry is not None
-    options: dict[str, Any] = {}
-    if driver == "FlatGeobuf":
-        options["SPATIAL_INDEX"] = (
-            "NO"  # with one, rows without geometry are refused, and it is kept in memory
-        )
-    elif driver == "ESRI Shapefile":
-        options["ENCODING"] = "UTF-8"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # GDAL speaks of what a Shapefile cannot hold
@@ -234,7 +227,7 @@ def _write_gdal(path: Path, rows: Rows, driver: str) -> None:
                 geometry_name=stream.geometry,
                 geometry_type="Unknown" if own and not stream.short else "Point",
                 crs=_definition(rows.system) if own else "EPSG:4326",
-                layer_options=options,
+                layer_options=layer_options(driver),
             )
     except (
         RuntimeError,

@@ -115,6 +115,13 @@ def _authority(name: str) -> str | None:
     return {"wgs84": "EPSG:4326", "cgcs2000": "EPSG:4490", "gcj02": None, "bd09": None}.get(name, name)
 
 
+def layer_options(driver: str) -> dict[str, str]:
+    """What a GDAL driver has to be told for a new layer."""
+    if driver == "FlatGeobuf":  # with an index, rows without geometry are refused, and it is kept in memory
+        return {"SPATIAL_INDEX": "NO"}
+    return {"ENCODING": "UTF-8"} if driver == "ESRI Shapefile" else {}
+
+
 def _write_gdal(path: Path, table: Table) -> int:
     import pyogrio  # noqa: PLC0415  # 0.2 s, and CSV does without
     import pyogrio.errors  # noqa: PLC0415
@@ -130,13 +137,6 @@ def _write_gdal(path: Path, table: Table) -> int:
         for columns, geometry in counted
     )
     reader = pa.RecordBatchReader.from_batches(schema.append(pa.field(GEOMETRY, pa.binary())), batches)
-    options: dict[str, Any] = {}
-    if driver == "FlatGeobuf":
-        options["SPATIAL_INDEX"] = (
-            "NO"  # with one, rows without geometry are refused, and it is kept in memory
-        )
-    elif driver == "ESRI Shapefile":
-        options["ENCODING"] = "UTF-8"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # GDAL speaks of what a Shapefile cannot hold
@@ -148,7 +148,7 @@ def _write_gdal(path: Path, table: Table) -> int:
                 geometry_name=GEOMETRY,
                 geometry_type=table.geometry_type,
                 crs=_authority(table.crs),
-                layer_options=options,
+                layer_options=layer_options(driver),
             )
     except (RuntimeError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
         if counted.error is not None:

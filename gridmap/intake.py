@@ -18,7 +18,7 @@ from gridmap.errors import Conflict, GridmapError, InvalidInput, NotFound
 from gridmap.events import EventDraft, due_times
 from gridmap.memory import Memory
 from gridmap.placement import NOWHERE, Placement, Reason, cell, place_one
-from gridmap.routing import Candidates, Office, Person, pick
+from gridmap.routing import IN_HAND, Candidates, Office, Person, pick
 from gridmap.sealing import Seal
 from gridmap.snapshot import Snapshot
 
@@ -26,11 +26,11 @@ _LOCK = f"SELECT pg_advisory_xact_lock_shared({LOCK_SPACE}, {LOCK_EDITION})"
 
 # What the rules need to know from inside the transaction. The clock, not now(): the transaction may have begun
 # before an edition that it waited for at the lock.
-_BEFORE = """
+_BEFORE = f"""
 SELECT (SELECT id FROM edition WHERE in_force_from <= clock_timestamp() ORDER BY in_force_from DESC LIMIT 1),
-    (SELECT coalesce(json_object_agg(worker, n), '{}') FROM (
-        SELECT worker, count(*) AS n FROM event WHERE worker = ANY(%s::integer[]) AND status IN
-            ('assigned','accepted','transferred','escalated','suspended') GROUP BY worker) AS in_hand)
+    (SELECT coalesce(json_object_agg(worker, n), '{{}}') FROM (
+        SELECT worker, count(*) AS n FROM event WHERE worker = ANY(%s::integer[]) AND {IN_HAND}
+        GROUP BY worker) AS in_hand)
 """
 
 _KNOWN = """
@@ -209,14 +209,14 @@ _NEW = {"revision": 1, "accepted_at": None, "resolved_at": None, "closed_at": No
 
 def _row(placed: _Placed, seal: Seal, edition: int, load: dict[int, int], now: dt.datetime) -> dict[str, Any]:
     draft = placed.post.draft
-    chosen, reason = assign(placed.candidates, load)
+    given = assign(placed.candidates, load)
     row = event_parameters(edition, draft, placed.placement, placed.then, now)
     return {
         **row,
-        "status": "assigned" if chosen else "unassigned",
-        "worker": chosen.id if isinstance(chosen, Person) else None,
-        "unit": chosen.id if isinstance(chosen, Office) else None,
-        "why": [*placed.placement.why, reason],
+        "status": given.status,
+        "worker": given.worker,
+        "unit": given.unit,
+        "why": [*placed.placement.why, given.reason],
         "digest": draft.digest(),
         "text_digest": draft.text_digest(),
         "title": draft.title,
@@ -227,13 +227,28 @@ def _row(placed: _Placed, seal: Seal, edition: int, load: dict[int, int], now: d
     }
 
 
-def assign(candidates: Candidates, load: dict[int, int]) -> tuple[Person | Office | None, Reason]:
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who has an event, as its row says it, and why."""
+
+    worker: int | None
+    unit: int | None
+    status: str
+    reason: Reason
+
+
+def assign(candidates: Candidates, load: dict[int, int]) -> Assignment:
     """Whom the rules name and why; what is in hand grows by it."""
     chosen = pick(candidates, load)
     if isinstance(chosen, Person):
         load[chosen.id] = load.get(chosen.id, 0) + 1
     level = next((each.level for each in candidates.workers if each.person is chosen), 0)
-    return chosen, to_whom(chosen, level)
+    return Assignment(
+        worker=chosen.id if isinstance(chosen, Person) else None,
+        unit=chosen.id if isinstance(chosen, Office) else None,
+        status="assigned" if chosen else "unassigned",
+        reason=to_whom(chosen, level),
+    )
 
 
 def _hex(content: bytes | None) -> str | None:

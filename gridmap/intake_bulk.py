@@ -22,7 +22,7 @@ from gridmap.intake import (
 )
 from gridmap.memory import Memory
 from gridmap.placement import NOWHERE, Placement, place_many
-from gridmap.routing import Office, Person, loads
+from gridmap.routing import loads
 from gridmap.sealing import Seal
 
 EVENT_COLUMNS = (
@@ -163,10 +163,8 @@ class _Block:
         log: list[tuple[object, ...]] = []
         for (_, event, draft, placement), before in zip(fresh, then, strict=True):
             row = event_parameters(edition, draft, placement, before, self._now)
-            chosen, why = self._route(draft, placement, load)
-            worker = chosen.id if isinstance(chosen, Person) else None
-            unit = chosen.id if isinstance(chosen, Office) else None
-            status = "assigned" if chosen else "unassigned"
+            candidates = self._memory.roster.candidates(draft.category, placement.chain, self._now)
+            given = assign(candidates, load)
             paths = "{" + ",".join(placement.paths) + "}"
             row |= {
                 "geom": _ewkb(draft),
@@ -177,10 +175,10 @@ class _Block:
                 (
                     event,
                     *(row[name] for name in _FROM_PARAMETERS),
-                    status,
-                    worker,
-                    unit,
-                    why,
+                    given.status,
+                    given.worker,
+                    given.unit,
+                    json.dumps([*placement.why, given.reason]),
                     row["accept_due_at"],
                     row["resolve_due_at"],
                 )
@@ -194,10 +192,10 @@ class _Block:
                     "system",
                     "assign",
                     None,
-                    json.dumps({"worker": worker, "unit": unit, "grid": placement.owner}),
+                    json.dumps({"worker": given.worker, "unit": given.unit, "grid": placement.owner}),
                 ),
             )
-            history += [(event, self._now, a, b, status, edition, c, d) for a, b, c, d in steps]
+            history += [(event, self._now, a, b, given.status, edition, c, d) for a, b, c, d in steps]
             log.append(("event", event, edition, paths))
         copy_rows(self._session, "event", EVENT_COLUMNS, events)
         copy_rows(self._session, "event_text", ("event", "title", "description", "address", "contact"), words)
@@ -225,13 +223,6 @@ class _Block:
             for index, placement in zip(members, found, strict=True):
                 then[index] = placement if isinstance(placement, Placement) else NOWHERE
         return then
-
-    def _route(
-        self, draft: EventDraft, placement: Placement, load: dict[int, int]
-    ) -> tuple[Person | Office | None, str]:
-        candidates = self._memory.roster.candidates(draft.category, placement.chain, self._now)
-        chosen, reason = assign(candidates, load)
-        return chosen, json.dumps([*placement.why, reason])
 
 
 def _ewkb(draft: EventDraft) -> str | None:

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from gridmap.db import Writer, copy_rows
 from gridmap.errors import Conflict
 from gridmap.events import EventDraft
-from gridmap.intake import TO_WHOM, assign
-from gridmap.placement import NOWHERE, Placement, Reason, place_many
-from gridmap.routing import Office, Person, Roster, loads
+from gridmap.intake import TO_WHOM, Assignment, assign
+from gridmap.placement import NOWHERE, Placement, place_many
+from gridmap.routing import Roster, loads
 from gridmap.selection import Clauses
 from gridmap.snapshot import Snapshot
 
@@ -150,8 +150,9 @@ def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[in
             continue
         worker, unit, status, why = row.worker, row.unit, row.status, list(placement.why)
         if routes:
-            worker, unit, status, reason = _routed(work, row, placement, now)
-            why.append(reason)
+            given = _routed(work, row, placement, now)
+            worker, unit, status = given.worker, given.unit, given.status
+            why.append(given.reason)
             if stays and (worker, unit, status) == (row.worker, row.unit, row.status):
                 continue
         else:  # who has it keeps it, and why
@@ -175,16 +176,10 @@ def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[in
     return sorted(history.keys() - written)
 
 
-def _routed(
-    work: Work, row: sa.Row[Any], placement: Placement, now: dt.datetime
-) -> tuple[int | None, int | None, str, Reason]:
+def _routed(work: Work, row: sa.Row[Any], placement: Placement, now: dt.datetime) -> Assignment:
     if row.worker is not None and row.worker in work.load:
         work.load[row.worker] -= 1  # it is not in its own way
-    candidates = work.roster.candidates(row.category, placement.chain, now)
-    chosen, reason = assign(candidates, work.load)
-    worker = chosen.id if isinstance(chosen, Person) else None
-    unit = chosen.id if isinstance(chosen, Office) else None
-    return worker, unit, "assigned" if chosen else "unassigned", reason
+    return assign(work.roster.candidates(row.category, placement.chain, now), work.load)
 
 
 def _apply(

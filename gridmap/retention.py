@@ -68,7 +68,9 @@ class Eraser:
             self._thread.join(10)
 
     def _work(self) -> None:
-        while not self._stopping.wait(FIRST_AFTER_S):
+        pause = FIRST_AFTER_S
+        while not self._stopping.wait(pause):
+            pause = EVERY_S
             try:
                 erased = 0
                 while not self._stopping.is_set():
@@ -81,8 +83,6 @@ class Eraser:
                     _log.info("erased the texts of %d events that were due", erased)
             except GridmapError as error:
                 _log.warning("could not erase what is due: %s", error.message)
-            if self._stopping.wait(EVERY_S):
-                return
 
 
 def periods(session: Session) -> dict[str, int]:
