@@ -5,7 +5,7 @@ import { byId, draw, h } from "./dom.js";
 import { has, shortMoment, t } from "./i18n.js";
 import { announce, bones, empty, failed } from "./states.js";
 
-const GROUPS = ["", "sign_in", "sign_in.failed", "event.read", "account.", "token.", "edition.", "load.", "dump.", "event.reassign", "audit."];
+const GROUPS = ["", "sign_in", "sign_in.failed", "event.read", "account.", "token.", "edition.", "load.", "dump.", "event.reassign", "event.erase", "retention.set", "audit."];
 const actionName = (action) => (has(`audit.${action}`) ? t(`audit.${action}`) : action);
 
 export function createAudit() {
@@ -54,7 +54,7 @@ export function createAudit() {
     let content;
     if (!state.records) content = state.error ? failed("admin.audit", state.error, () => load()) : bones(8);
     else if (!state.records.length) content = empty("search", t("admin.no_records"), t("admin.no_records_note"));
-    else content = h("table", {}, h("thead", {}, heads), h("tbody", {}, state.records.map(row)));
+    else content = h("table", { class: "records" }, h("thead", {}, heads), h("tbody", {}, state.records.map(row)));
     draw(list.querySelector(".scroll"), content);
     draw(
       list.querySelector(".more"),
@@ -79,7 +79,7 @@ export function createAudit() {
       list,
       h(
         "form",
-        { class: "filters", onsubmit: submit },
+        { class: "filters asked", onsubmit: submit },
         control("actor", "admin.actor"),
         labelled(t("admin.action"), actions),
         control("object", "admin.object", { placeholder: "event:17" }),

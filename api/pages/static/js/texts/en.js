@@ -336,7 +336,7 @@ export default {
   "admin.head": "Sealed up to block {head}", "audit.sign_in": "Sign-in", "audit.sign_in.failed": "Sign-in failed",
   "audit.sign_in.locked": "Sign-in locked", "audit.sign_out": "Sign-out", "audit.event.read": "Read texts",
   "audit.account.": "Accounts", "audit.token.": "Tokens", "audit.edition.": "Publications", "audit.load.": "Loads",
-  "audit.dump.": "Dumps", "audit.event.reassign": "Reassignment", "audit.audit.": "Audit itself",
+  "audit.dump.": "Dumps", "audit.event.reassign": "Reassignment", "audit.event.erase": "Texts erased", "audit.retention.set": "Retention set", "audit.audit.": "Audit itself",
   "audit.account.add": "Account added", "audit.account.role_add": "Role given",
   "audit.account.role_remove": "Role taken", "audit.account.password": "Password changed",
   "audit.account.disable": "Account disabled", "audit.account.enable": "Account enabled",

@@ -326,7 +326,7 @@ export default {
   "admin.no_records_note": "放宽条件再查。", "admin.head": "已封存到第 {head} 块", "audit.sign_in": "登录",
   "audit.sign_in.failed": "登录失败", "audit.sign_in.locked": "登录锁定", "audit.sign_out": "退出",
   "audit.event.read": "查看事件文本", "audit.account.": "账号变更", "audit.token.": "令牌", "audit.edition.": "发布版本",
-  "audit.load.": "导入", "audit.dump.": "导出", "audit.event.reassign": "重新归格", "audit.audit.": "审计查阅",
+  "audit.load.": "导入", "audit.dump.": "导出", "audit.event.reassign": "重新归格", "audit.event.erase": "清除正文", "audit.retention.set": "保存期限", "audit.audit.": "审计查阅",
   "audit.account.add": "新建账号", "audit.account.role_add": "授予角色", "audit.account.role_remove": "收回角色",
   "audit.account.password": "修改密码", "audit.account.disable": "停用账号", "audit.account.enable": "启用账号",
   "audit.token.issue": "签发令牌", "audit.token.revoke": "注销登录", "audit.edition.publish": "发布版本",
