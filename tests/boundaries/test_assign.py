@@ -19,26 +19,6 @@ WEST, SOUTH, STEP = 112.0, 30.0, 0.01
 METRES_PER_DEGREE = 111_195.0
 
 
-def squares(columns=3, rows=2, *, skip=()):
-    """Codes and squares of a small county."""
-    found = [
-        (f"99{row:02d}{column:02d}", shapely.box(x, y, x + STEP, y + STEP))
-        for row, y in enumerate(SOUTH + np.arange(rows) * STEP)
-        for column, x in enumerate(WEST + np.arange(columns) * STEP)
-        if (row, column) not in skip
-    ]
-    return gpd.GeoDataFrame(
-        {"code": [code for code, _ in found]}, geometry=[box for _, box in found], crs=4326
-    )
-
-
-@pytest.fixture
-def grids(tmp_path):
-    path = tmp_path / "grids.parquet"
-    squares().to_parquet(path)
-    return path
-
-
 LON = [112.005, 112.01, 112.02500001, 111.9999, 111.0, np.nan, np.inf, 112.015]
 LAT = [30.005, 30.005, 30.0149, 30.005, 30.005, 30.0, 30.0, np.nan]
 GRID = ["990000", "990000", "990102", "990000", None, None, None, None]
@@ -92,7 +72,7 @@ free = st.floats(-0.02, 0.05, allow_nan=False)
     places=st.lists(st.tuples(coordinate | free, coordinate | free), min_size=1, max_size=60),
     skip=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=4),
 )
-def test_answers_are_those_of_geos(tmp_path_factory, places, skip):
+def test_answers_are_those_of_geos(tmp_path_factory, squares, places, skip):
     folder = tmp_path_factory.mktemp("geos")
     frame = squares(skip=skip)
     frame.sample(frac=1, random_state=1).to_file(folder / "grids.gpkg")
@@ -109,7 +89,7 @@ def test_answers_are_those_of_geos(tmp_path_factory, places, skip):
         assert row["method"] == ("inside" if len(inside) else "border" if len(held) else "none")
 
 
-def test_answers_are_those_of_the_index_to_the_last_bit(tmp_path):
+def test_answers_are_those_of_the_index_to_the_last_bit(tmp_path, squares):
     rng = np.random.default_rng(7)
     frame = squares(20, 20, skip={(3, 4), (9, 9)})
     frame["kind"] = rng.choice(["micro", "comprehensive", "dedicated"], len(frame))
@@ -146,7 +126,7 @@ def test_columns_beside_a_geometry_are_degrees(tmp_path, grids):
     assert any("WGS-84 assumed" in note for note in summary.notes)
 
 
-def test_a_kind_in_chinese_words_decides_who_wins(tmp_path):
+def test_a_kind_in_chinese_words_decides_who_wins(tmp_path, squares):
     frame = squares(1, 1)
     frame = gpd.GeoDataFrame(
         pd.concat([frame.assign(code="b", 类型="专属网格"), frame.assign(code="a", 类型="微网格")])

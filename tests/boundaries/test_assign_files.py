@@ -17,29 +17,6 @@ import shapely
 from boundaries import assign_parquet
 from boundaries.assign import Options, assign_file
 
-WEST, SOUTH, STEP = 112.0, 30.0, 0.01
-
-
-def squares(columns=3, rows=2, *, skip=()):
-    """Codes and squares of a small county."""
-    found = [
-        (f"99{row:02d}{column:02d}", shapely.box(x, y, x + STEP, y + STEP))
-        for row, y in enumerate(SOUTH + np.arange(rows) * STEP)
-        for column, x in enumerate(WEST + np.arange(columns) * STEP)
-        if (row, column) not in skip
-    ]
-    return gpd.GeoDataFrame(
-        {"code": [code for code, _ in found]}, geometry=[box for _, box in found], crs=4326
-    )
-
-
-@pytest.fixture
-def grids(tmp_path):
-    path = tmp_path / "grids.parquet"
-    squares().to_parquet(path)
-    return path
-
-
 LON = [112.005, 112.01, 112.02500001, 111.9999, 111.0, np.nan, np.inf, 112.015]
 LAT = [30.005, 30.005, 30.0149, 30.005, 30.005, 30.0, 30.0, np.nan]
 GRID = ["990000", "990000", "990102", "990000", None, None, None, None]
