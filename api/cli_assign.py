@@ -1,9 +1,8 @@
 """`gridmap assign`: the grid of every point of a file, without a database."""
 
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-STEPS = 1000  # of the bar
+from api.progress import progress_of
 
 
 @click.command()
@@ -54,7 +53,7 @@ def assign(points: Path, grids: Path, out: Path, **given: Any) -> None:
         raise InvalidInput(
             "--workers is for a cluster of this run; --scheduler names another", code="bad_option"
         )
-    with _ends_cleanly(), _progress(points.name) as progress:
+    with _ends_cleanly(), progress_of(points.name) as progress:
         summary = assign_file(points, grids, out, Options(**given), progress=progress)
     for note in summary.notes:
         click.echo(note, err=True)
@@ -68,16 +67,6 @@ def _show(tally: Any) -> None:
     click.echo(" · ".join(f"{name} {count}" for name, count in tally.counts().items()))
     click.echo(f"入格率 in-grid rate {share(tally.in_grid)}")
     click.echo(f"定位率 located rate {share(tally.located)}")
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=STEPS, label=label, file=sys.stderr) as bar:
-        yield lambda fraction: bar.update(max(0, int(fraction * STEPS) - bar.pos))
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import click
 
+from api.progress import progress_of
+
 SHOWN: Final = 50  # findings of a code on the screen; --json and --all have the rest
 FILE: Final = click.Path(path_type=Path)
 
@@ -58,11 +60,10 @@ def check(grids: Path, as_json: bool, show_all: bool, **given: Any) -> None:
     overlap, gap, outside_parent, not_contiguous, sliver, households_out_of_range.
     """
     # pyogrio, pyarrow and pyproj cost half a second that `gridmap --help` need not pay
-    from api.cli_load import _progress  # noqa: PLC0415
     from boundaries.check_file import check_files  # noqa: PLC0415
 
     asked = _asked(grids, given)
-    with _progress(grids.name) as progress:
+    with progress_of(grids.name) as progress:
         report = check_files(**asked, progress=progress)
     for note in report.notes:
         click.echo(note, err=True)

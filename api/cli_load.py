@@ -1,14 +1,14 @@
 """`gridmap load`: files into the database, as a dry run unless told to commit."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from api.progress import progress_of
 from gridmap.db import Database
 from gridmap.errors import InvalidInput
 from gridmap.settings import Settings
@@ -182,7 +182,7 @@ def _load(tool: Tool, noun: str, given: Mapping[str, Any], findings: Any) -> int
 
     options = _options(tool.settings, noun, given)
     database = tool.database()
-    with _progress(given["file"].name) as progress, database.writer() as session:
+    with progress_of(given["file"].name) as progress, database.writer() as session:
         summary = load_file(
             noun,
             given["file"],
@@ -238,17 +238,6 @@ def _zone(name: str | None) -> ZoneInfo | None:
         raise InvalidInput(
             f"--time-zone {name!r} is no time zone; for example Asia/Shanghai", code="unknown_time_zone"
         ) from error
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    steps = 1000
-    with click.progressbar(length=steps, label=label, file=sys.stderr) as bar:
-        yield lambda fraction: bar.update(max(0, int(fraction * steps) - bar.pos))
 
 
 def _into_report(error: InvalidInput, findings: Any) -> None:

@@ -205,17 +205,17 @@ def test_a_constant_that_means_nothing_is_said_once(gridmap, frame, tmp_path):
 def test_a_terminal_sees_a_bar(monkeypatch):
     import io
 
-    from api import cli_load
+    from api import progress
 
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
-    monkeypatch.setattr(cli_load.sys, "stderr", Terminal())
-    with cli_load._progress("f.gpkg") as progress:
-        progress(0.25)
-        progress(1.0)
-    assert "100%" in cli_load.sys.stderr.getvalue()
+    monkeypatch.setattr(progress.sys, "stderr", Terminal())
+    with progress.progress_of("f.gpkg") as told:
+        told(0.25)
+        told(1.0)
+    assert "100%" in progress.sys.stderr.getvalue()
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_read(gridmap, frame, tmp_path):
