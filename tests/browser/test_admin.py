@@ -81,6 +81,9 @@ def test_ones_own_password(visit):
     seen = visit("planner")
     page = seen.open("/")
     page.click(".account summary")
+    for language in ("Change password", "修改密码"):  # what is drawn anew meanwhile leaves the menu open
+        page.click("[data-key=language]")
+        expect(page.locator(f".account[open] >> text={language}")).to_be_visible()
     page.click("text=修改密码")
     page.fill("dialog [name=old]", PASSWORD)
     page.fill("dialog [name=new]", "the first new password")

@@ -15,11 +15,11 @@ function roleLine() {
   return [roles[0], page.areaName].filter(Boolean).join(" · ");
 }
 
-function account(act) {
+function account(act, open) {
   const csrf = document.querySelector('meta[name="csrf"]').content;
   return h(
     "details",
-    { class: "account" },
+    { class: "account", open },
     h(
       "summary",
       { "aria-label": t("account"), "data-key": "account" },
@@ -81,6 +81,8 @@ function freshness(live) {
 
 /** Draws the tools. `live`: "on", "polling" or "off"; null on a page that shows nothing live. */
 export function drawTools(live, act) {
+  // Drawn anew with every answer: a menu that somebody has just opened stays open.
+  const open = byId("tools").querySelector(".account[open]") !== null;
   draw(
     byId("tools"),
     live ? freshness(live) : null,
@@ -108,7 +110,7 @@ export function drawTools(live, act) {
       },
       t("language"),
     ),
-    account(act),
+    account(act, open),
   );
 }
 
