@@ -1,14 +1,13 @@
 """`gridmap up`: the service, from nothing."""
 
 import datetime as dt
-import itertools
 import multiprocessing
 import os
 import secrets
+import shutil
 import signal
 import socket
 import ssl
-import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +27,7 @@ from gridmap.settings import Settings
 
 ACCOUNTS_FILE = "demo-accounts.txt"
 START_PATIENCE_S = 60
+START_TRIES = 6  # in a row, of a server that ends as it starts
 STOP_WITHIN_S = 20
 DEMO_NOTE = "演示城市"  # how the note of its edition begins
 DEMO_TABLES = (
@@ -83,25 +83,24 @@ def up(  # click hands over options by name
     # Workers are processes of their own and read their settings anew.
     os.environ["GRIDMAP_HOME"] = str(tool.settings.home)
     os.environ["GRIDMAP_RUN_URL"] = url
-    with tempfile.TemporaryDirectory(prefix="gridmap-metrics-") as counts:
-        if processes > 1:
-            os.environ[FOLDER_VARIABLE] = counts
-        uvicorn.run(
-            "api.cli_up:application",
-            factory=True,
-            host=host,
-            port=port,
-            workers=processes,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_WITHIN_S,
-            timeout_keep_alive=30,
-            timeout_worker_healthcheck=60,  # 5 s kill a process that is still importing on a busy machine
-            log_config=None,
-            log_level="warning",
-        )
+    if processes > 1:
+        os.environ[FOLDER_VARIABLE] = str(_empty_folder(tool.settings.home / "metrics" / str(port)))
+    uvicorn.run(
+        "api.cli_up:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=processes,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+        timeout_keep_alive=30,
+        timeout_worker_healthcheck=60,  # 5 s kill a process that is still importing on a busy machine
+        log_config=None,
+        log_level="warning",
+    )
     if not tool.settings.database_url:
         click.echo("Stopped. The database goes on; `gridmap db stop` ends it too.", err=True)
 
@@ -113,17 +112,25 @@ def _running_database(tool: Tool) -> str:
         NotPossible, Unavailable: it did not come in time.
     """
     deadline = time.monotonic() + START_PATIENCE_S
-    for tries in itertools.count(1):
+    in_a_row = 0
+    while True:
         try:
             return tool.url()
         except (Unavailable, NotPossible) as error:
             # A server killed while it starts looks like one that cannot start; that one does so every time.
-            again = isinstance(error, Unavailable) or (error.code == "database_failed" and tries < 3)
-            if not again or time.monotonic() > deadline:
+            in_a_row = 0 if isinstance(error, Unavailable) else in_a_row + 1
+            again = isinstance(error, Unavailable) or error.code == "database_failed"
+            if not again or in_a_row == START_TRIES or time.monotonic() > deadline:
                 raise
             click.echo(f"gridmap: {error.message}", err=True)
             time.sleep(0.5)
-    raise AssertionError
+
+
+def _empty_folder(path: Path) -> Path:
+    """A folder with nothing in it; a service that was killed left its counts there."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True, mode=0o700)
+    return path
 
 
 def _require_port(host: str, port: int) -> None:
