@@ -39,14 +39,24 @@ def area_ref(snapshot: Snapshot, code: str | None) -> dict[str, str] | None:
     row = snapshot.row.get(code)
     if row is None:
         return {"kind": "micro", "code": code, "name": code}
-    return {"kind": snapshot.kind[row], "code": code, "name": snapshot.name[row]}
+    key = ("area", code)
+    ref: dict[str, str] | None = snapshot.said.get(key)
+    if ref is None:
+        ref = snapshot.said[key] = {"kind": snapshot.kind[row], "code": code, "name": snapshot.name[row]}
+    return ref
 
 
 def area_chain(snapshot: Snapshot, paths: Sequence[str]) -> list[dict[str, str]]:
     """All areas on these paths, from the largest."""
-    codes = {label for path in paths for label in path.split(".") if label in snapshot.row}
-    ordered = sorted(codes, key=lambda code: (ORDER[snapshot.kind[snapshot.row[code]]], code))
-    return [ref for code in ordered if (ref := area_ref(snapshot, code)) is not None]
+    key = ("chain", *paths)
+    chain: list[dict[str, str]] | None = snapshot.said.get(key)
+    if chain is None:
+        codes = {label for path in paths for label in path.split(".") if label in snapshot.row}
+        ordered = sorted(codes, key=lambda code: (ORDER[snapshot.kind[snapshot.row[code]]], code))
+        chain = snapshot.said[key] = [
+            ref for code in ordered if (ref := area_ref(snapshot, code)) is not None
+        ]
+    return chain
 
 
 def assignee(memory: Memory, worker: int | None, unit: int | None) -> dict[str, Any] | None:

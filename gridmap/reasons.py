@@ -109,6 +109,12 @@ def area_in_words(snapshot: Snapshot) -> Callable[[str], str]:
         row = snapshot.row.get(code)
         if row is None:
             return code
+        said: str | None = snapshot.said.get(("words", code))
+        if said is None:
+            said = snapshot.said["words", code] = in_full(row)
+        return said
+
+    def in_full(row: int) -> str:
         villages = [above for above in snapshot.ancestors(row) if snapshot.kind[above] == "village"]
         if villages and villages[0] != row:
             return f"{snapshot.name[villages[0]]} {snapshot.name[row]}"

@@ -32,6 +32,7 @@ class Snapshot:
         geom: shapely MultiPolygons, EPSG:4326.
         households: resident households today, 0 where none are known.
         index: finds the owner of a place.
+        said: what was said of its areas before, by whoever says it often; at most some entries an area.
     """
 
     edition: int
@@ -46,6 +47,7 @@ class Snapshot:
     households: NDArray[np.int64]
     index: AreaIndex
     row: dict[str, int] = field(repr=False)
+    said: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
     _lifts: dict[str, Rows] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
