@@ -146,8 +146,16 @@ def _described(app: FastAPI) -> dict[str, Any]:
         }
         open_paths = {"/api/token", "/api/openapi.json", "/healthz", "/readyz"}
         for path, methods in described["paths"].items():
-            if path not in open_paths:
-                for operation in methods.values():
+            for operation in methods.values():
+                if path not in open_paths:
                     operation["security"] = [{"bearer": []}, {"session": []}]
+                _describe_limits(operation)
         app.openapi_schema = described
     return app.openapi_schema
+
+
+def _describe_limits(operation: dict[str, Any]) -> None:
+    """What the guard may answer to any request, and to any with content."""
+    statuses = (408, 413, 429) if "requestBody" in operation else (429,)
+    for status, said in problems.documented(*statuses).items():
+        operation["responses"].setdefault(str(status), said)

@@ -18,6 +18,7 @@ import click
 import uvicorn
 
 from api import logs
+from api.connections import Impatient
 from api.metrics import FOLDER_VARIABLE
 from api.operator import Tool
 from gridmap import accounts
@@ -95,6 +96,9 @@ def up(  # click hands over options by name
         ssl_keyfile=key,
         access_log=False,
         server_header=False,
+        http=Impatient,
+        ws="none",
+        forwarded_allow_ips=list(tool.settings.proxies),
         timeout_graceful_shutdown=STOP_WITHIN_S,
         timeout_keep_alive=30,
         timeout_worker_healthcheck=60,  # 5 s kill a process that is still importing on a busy machine

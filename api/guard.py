@@ -1,4 +1,4 @@
-"""Before any route: a number for the request, who asks, how large it is; after it: the security headers.
+"""Before any route: a number for the request, who asks, how often and how much; after it: the security headers.
 
 Every path under /api, also an unknown one, answers 401 without valid credentials before anything else is looked
 at. A pure ASGI wrapper: it costs a few microseconds where a framework middleware costs a few hundred.
@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs, problems
+from api.limits import Limits
 from api.service import Service
 from api.tokens import LIFETIME, Claims
 from gridmap.access import Principal
@@ -76,6 +77,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, service: Service, basemap: str = "") -> None:
         self._app, self._service = app, service
+        self._limits = Limits(service.settings, service.metrics.refused)
         self._headers = (
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
@@ -108,9 +110,20 @@ class Guard:
     async def _answered(self, scope: Scope, receive: Receive, answer: _Answer, state: dict[str, Any]) -> None:
         number = state["request_id"]
         try:
-            await self._admit(scope, state)
+            try:
+                await self._admit(scope, state)
+            finally:  # also what is refused: guessing costs as much as asking
+                principal: Principal | None = state.get("principal")
+                client = scope["client"]
+                self._limits.count(scope["path"], principal, client[0] if client else None)
             answer.cookie = self._renewed(scope, state)
-            await self._app(scope, _limited(receive, self._service.settings.max_body_bytes), answer.send)
+            content = self._limits.body(receive, self._service.settings.max_body_bytes)
+            turn = self._limits.turn(scope["method"], scope["path"], principal)
+            if turn is None:
+                await self._app(scope, content, answer.send)
+            else:
+                async with turn:
+                    await self._app(scope, content, answer.send)
         except ClientDisconnect:
             pass  # nobody is left to be answered
         except (GridmapError, HTTPException) as error:
@@ -181,17 +194,3 @@ def _credentials(headers: Headers) -> tuple[str | None, bool]:
     except CookieError:
         return None, False
     return (morsel.value, True) if morsel else (None, False)
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    taken = 0
-
-    async def receiving() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
-            raise HTTPException(413, f"At most {limit} bytes in a request")
-        return message
-
-    return receiving

@@ -43,6 +43,9 @@ class Metrics:
             "gridmap_post_group", "Posts stored in one transaction", buckets=(1, 2, 4, 8, 16, 32, 64),
             registry=self._registry,
         )  # fmt: skip
+        self._refused = Counter(
+            "gridmap_refused", "Requests refused by a limit", ["limit"], registry=self._registry
+        )
         self._state = _State(service)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -50,6 +53,10 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         if route != STREAM:  # which lasts as long as somebody looks
             self._seconds.labels(method, route).observe(seconds)
+
+    def refused(self, limit: str) -> None:
+        """Counts a request that a limit refused."""
+        self._refused.labels(limit).inc()
 
     def posted(self, posts: int, stored: int) -> None:
         """Counts a group of posts and how many of them were new."""

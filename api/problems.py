@@ -38,6 +38,7 @@ STATUS: Mapping[type[GridmapError], int] = {
 CODES: Mapping[int, str] = {413: "too_large", 422: "invalid_input"}
 RETRY_AFTER_S = 2
 MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER = {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}
 
 
 def problem(
@@ -73,7 +74,8 @@ def of(error: GridmapError, instance: str = "") -> Response:
 def http(error: HTTPException, instance: str = "") -> Response:
     """An error of the protocol as a response."""
     # Python renamed some statuses in 3.13; a code that programs rely on may not change with it.
-    code = CODES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
+    named = getattr(error, "code", None) or CODES.get(error.status_code)
+    code = named or HTTPStatus(error.status_code).name.lower()
     response = problem(error.status_code, code, str(error.detail), instance=instance)
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
@@ -160,6 +162,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
+            **({"headers": {"Retry-After": _RETRY_AFTER}} if status in {429, 503} else {}),
         }
         for status in statuses
     }

@@ -45,7 +45,9 @@ class Service:
 
     def __init__(self, settings: Settings, url: str, *, keep: bool = False) -> None:
         self.settings = settings
-        self.database = Database(url, pool_size=settings.pool_size, statement_timeout_s=60)
+        self.database = Database(
+            url, pool_size=settings.pool_size, statement_timeout_s=settings.statement_timeout_s
+        )
         secret = secret_key(settings)
         self.tokens = Tokens(secret)
         self.seal = Seal(secret)

@@ -1,5 +1,6 @@
 """Settings: all from the environment, all documented in docs/operations.md, all with a safe default."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ class Settings:
         title: name of the place on the pages.
         max_body_bytes: largest request body.
         pool_size: database connections a process keeps.
+        statement_timeout_s: longest statement of a request, in seconds.
+        requests_per_second: of one account, in one process; some weigh more than one.
+        address_requests_per_second: of one address without valid credentials, in one process.
+        heavy_at_once: heat, indicators and the like that one account has running in a process.
+        proxies: addresses and networks whose X-Forwarded-For and -Proto are believed.
         log_format: `text` for people, without accesses; `json` for programs, with a line for each request.
     """
 
@@ -39,6 +45,11 @@ class Settings:
     title: str = "网格化服务管理"
     max_body_bytes: int = 64 * 1024 * 1024
     pool_size: int = 12
+    statement_timeout_s: float = 60.0
+    requests_per_second: float = 2000.0
+    address_requests_per_second: float = 400.0
+    heavy_at_once: int = 4
+    proxies: tuple[str, ...] = ("127.0.0.1",)
     log_format: str = "text"
 
     @classmethod
@@ -85,5 +96,26 @@ class Settings:
             title=env.get("GRIDMAP_TITLE") or "网格化服务管理",
             max_body_bytes=int(number("GRIDMAP_MAX_BODY_BYTES", 64 * 1024 * 1024, 1024)),
             pool_size=int(number("GRIDMAP_POOL_SIZE", 12, 1)),
+            statement_timeout_s=number("GRIDMAP_STATEMENT_TIMEOUT_S", 60, 1),
+            requests_per_second=number("GRIDMAP_REQUESTS_PER_SECOND", 2000, 1),
+            address_requests_per_second=number("GRIDMAP_ADDRESS_REQUESTS_PER_SECOND", 400, 1),
+            heavy_at_once=int(number("GRIDMAP_HEAVY_AT_ONCE", 4, 1)),
+            proxies=_proxies(env.get("GRIDMAP_PROXIES") or "127.0.0.1"),
             log_format=log_format,
         )
+
+def _proxies(text: str) -> tuple[str, ...]:
+    """Addresses and networks from a comma-separated list; `none` is nobody."""
+    if text.strip() == "none":
+        return ()
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        for part in parts:
+            ipaddress.ip_network(part)
+    except ValueError as error:
+        raise InvalidInput(
+            f"GRIDMAP_PROXIES={text!r}: addresses or networks separated by commas, such as 127.0.0.1,172.18.0.0/16,"
+            " or none",
+            code="bad_setting",
+        ) from error
+    return parts

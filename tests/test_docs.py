@@ -152,6 +152,11 @@ def test_settings_are_read_by_the_names_that_are_documented(tmp_path: Path) -> N
         "GRIDMAP_TITLE": "title",
         "GRIDMAP_MAX_BODY_BYTES": "4096",
         "GRIDMAP_POOL_SIZE": "5",
+        "GRIDMAP_STATEMENT_TIMEOUT_S": "9",
+        "GRIDMAP_REQUESTS_PER_SECOND": "50",
+        "GRIDMAP_ADDRESS_REQUESTS_PER_SECOND": "20",
+        "GRIDMAP_HEAVY_AT_ONCE": "2",
+        "GRIDMAP_PROXIES": "10.0.0.5",
         "GRIDMAP_LOG_FORMAT": "json",
     }
     assert given.keys() == SETTINGS
@@ -174,6 +179,11 @@ def test_documented_defaults_are_the_defaults() -> None:
     assert said["GRIDMAP_TITLE"] == usual.title
     assert int(said["GRIDMAP_MAX_BODY_BYTES"]) == usual.max_body_bytes
     assert int(said["GRIDMAP_POOL_SIZE"]) == usual.pool_size
+    assert float(said["GRIDMAP_STATEMENT_TIMEOUT_S"]) == usual.statement_timeout_s
+    assert float(said["GRIDMAP_REQUESTS_PER_SECOND"]) == usual.requests_per_second
+    assert float(said["GRIDMAP_ADDRESS_REQUESTS_PER_SECOND"]) == usual.address_requests_per_second
+    assert int(said["GRIDMAP_HEAVY_AT_ONCE"]) == usual.heavy_at_once
+    assert said["GRIDMAP_PROXIES"].split(",") == list(usual.proxies)
     assert said["GRIDMAP_LOG_FORMAT"] == usual.log_format
 
 
