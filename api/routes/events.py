@@ -13,6 +13,7 @@ from api.recording import text_read
 from api.schemas import EventCounts, EventOut, EventQuery, FeatureCollection
 from api.service import Service
 from gridmap import crs, event_queries
+from gridmap.access import Principal
 from gridmap.errors import InvalidInput
 from gridmap.event_queries import EventFilter
 from gridmap.events import CATEGORIES, STATES
@@ -107,6 +108,7 @@ def event(  # what FastAPI injects
     system: Annotated[str, Query(alias="crs", description="Of lon and lat in the answer")] = "wgs84",
 ) -> Response:
     """One event, with the reasons for its grid and its worker."""
+    _require_reading(principal)
     name = crs.normalise(system)
     row = event_queries.one(session, principal, _number(event))
     text_read(service, principal, [row])
@@ -117,8 +119,14 @@ def event(  # what FastAPI injects
 @router.get("/{event}/history", responses=problems.documented(401, 403, 404, 422, 503))
 def history(event: int, principal: ThePrincipal, session: TheReader) -> Response:
     """The steps of an event's life, oldest first; nobody can change them."""
+    _require_reading(principal)
     steps = [dict(step) for step in event_queries.history(session, principal, _number(event))]
     return shapes.json_response({"history": steps})
+
+
+def _require_reading(principal: Principal) -> None:
+    """Who sees counts alone is told so, whether or not the event is there; a source reads what it posted."""
+    principal.require("events" if principal.source is None else "post")
 
 
 def _number(event: int) -> int:
