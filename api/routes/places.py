@@ -58,7 +58,8 @@ async def locate(request: Request) -> Response:
     # Boundaries of another time may have to be read first.
     snapshot = await to_thread.run_sync(memory.at, when) if when else memory.snapshot
     answer = locating.locate(snapshot, memory.roster, x, y, asked.category, service.settings.tolerance_m)
-    if answer.paths and not scope.holds_any(answer.paths):
+    # Also what lies in no area at all: else the answer would say where others' areas end.
+    if not scope.holds_any(answer.paths):
         raise NotFound("The place is not within your areas", code="outside_areas")
     return shapes.json_response(shaped(snapshot, memory, answer, language_of(request)))
 
@@ -169,21 +170,27 @@ def area(  # the query's parameters
 
 @router.get("/areas/{code}/lineage", responses=problems.documented(401, 403, 404, 422, 503))
 def lineage(code: str, principal: ThePrincipal, session: TheReader) -> Response:
-    """Where an area came from and where it went, by edition."""
+    """Where an area came from and where it went, by edition; codes beyond my areas are null."""
     scope = principal.require("areas")
-    held = session.execute(
-        sa.text("SELECT path::text FROM area WHERE code = :code ORDER BY edition_from DESC LIMIT 1"),
-        {"code": code.replace("\x00", "")},
-    ).scalar_one_or_none()
+    latest = "(SELECT a.path FROM area a WHERE a.code = {} ORDER BY a.edition_from DESC LIMIT 1)"
+    given: dict[str, object] = {
+        "code": "" if "\x00" in code else code
+    }  # no code has one, and the database takes none
+    held = session.execute(sa.text(f"SELECT {latest.format(':code')}::text"), given).scalar_one()
     if held is None or not scope.holds(held):
         raise NotFound(f"No area {code[:64]} within your areas", code="unknown_area")
+    shown = {}
+    for name in ("old_code", "new_code"):
+        condition, binds = scope.condition(latest.format(f"l.{name}"))
+        shown[name] = f"CASE WHEN {condition} THEN l.{name} END AS {name}"
+        given |= binds
     steps = session.execute(
         sa.text(
             "SELECT l.edition, nullif(e.in_force_from, '-infinity') AS in_force_from, l.change,"
-            " l.old_code, l.new_code FROM lineage l JOIN edition e ON e.id = l.edition"
+            f" {shown['old_code']}, {shown['new_code']} FROM lineage l JOIN edition e ON e.id = l.edition"
             " WHERE l.old_code = :code OR l.new_code = :code ORDER BY l.edition, l.old_code, l.new_code"
         ),
-        {"code": code},
+        given,
     ).mappings()
     return shapes.json_response({"code": code, "lineage": [dict(step) for step in steps]})
 
