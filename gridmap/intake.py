@@ -17,7 +17,7 @@ from gridmap.db import LOCK_EDITION, LOCK_SPACE, Database
 from gridmap.errors import Conflict, GridmapError, InvalidInput, NotFound
 from gridmap.events import EventDraft, due_times
 from gridmap.memory import Memory
-from gridmap.placement import NOWHERE, Placement, Reason, cell, place_one
+from gridmap.placement import NOWHERE, Placement, Reason, cell, place_one, unknown_grid
 from gridmap.routing import IN_HAND, Candidates, Office, Person, pick
 from gridmap.sealing import Seal
 from gridmap.snapshot import Snapshot
@@ -175,7 +175,7 @@ def _place(memory: Memory, snapshot: Snapshot, post: Post, now: dt.datetime, tol
     draft = post.draft
     check_subcategory(draft, memory.subcategories)
     placement = place_one(snapshot, draft, tolerance_m)
-    check_scope(placement, post.scope)
+    check_scope(placement, post.scope, draft, snapshot.edition)
     then = memory.at(draft.occurred_at)
     before = placement if then is snapshot else place_then(then, draft, tolerance_m)
     return _Placed(post, placement, before, memory.roster.candidates(draft.category, placement.chain, now))
@@ -271,13 +271,16 @@ def check_subcategory(draft: EventDraft, known: Mapping[str, str]) -> None:
     )
 
 
-def check_scope(placement: Placement, scope: Scope) -> None:
+def check_scope(placement: Placement, scope: Scope, draft: EventDraft, edition: int) -> None:
     """Refuses what lies in somebody else's areas; what lies in none may be posted by everybody who posts.
 
     Raises:
         NotFound: the place is not within the scope.
+        InvalidInput: the area that stands for a place is not: the same answer as to a code that is not there.
     """
     if placement.paths and not scope.holds_any(placement.paths):
+        if placement.method == "stated" and draft.grid:
+            raise unknown_grid(draft.grid, edition)
         raise NotFound("The place is not within your areas", code="outside_areas")
 
 

@@ -85,7 +85,7 @@ def _checked(
     if isinstance(placement, Placement):
         try:
             check_subcategory(draft, memory.subcategories)
-            check_scope(placement, scope)
+            check_scope(placement, scope, draft, memory.held.edition)
         except (InvalidInput, NotFound) as error:
             return error
     return placement

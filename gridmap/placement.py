@@ -153,11 +153,7 @@ def _stated(snapshot: Snapshot, draft: EventDraft, why: list[Reason]) -> Placeme
         return Placement("none", None, None, None, (), (), (*why, ["no", "no_place", {}]))
     row = snapshot.row.get(draft.grid)
     if row is None:
-        raise InvalidInput(
-            f"grid {draft.grid!r} is no area of edition {snapshot.edition}: give a living code, or a place",
-            code="unknown_grid",
-            findings=[{"field": "grid", "message": "unknown or retired code"}],
-        )
+        raise unknown_grid(draft.grid, snapshot.edition)
     grid = snapshot.kind[row] in GRIDS
     nesting = snapshot.kind[row] in NESTING
     return Placement(
@@ -169,6 +165,15 @@ def _stated(snapshot: Snapshot, draft: EventDraft, why: list[Reason]) -> Placeme
         (snapshot.path[row],),
         _chain(snapshot, row if grid else -1, row, [row]),
         (*why, ["warn", "stated", {"area": draft.grid}]),
+    )
+
+
+def unknown_grid(code: str, edition: int) -> InvalidInput:
+    """The refusal of what has no place and states an area that is not there."""
+    return InvalidInput(
+        f"grid {code!r} is no area of edition {edition}: give a living code, or a place",
+        code="unknown_grid",
+        findings=[{"field": "grid", "message": "unknown or retired code"}],
     )
 
 
