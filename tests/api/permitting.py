@@ -1,0 +1,211 @@
+"""The requests of the permission matrix: something in either town, and an account for each role in the western one."""
+
+import itertools
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+import sqlalchemy as sa
+
+from gridmap import accounts
+from gridmap.access import ROLES
+from tests.api.asking import Answer, ask
+from tests.api.conftest import PASSWORD, App, middle
+
+OWN, OTHER = "990126001", "990126002"
+PERIOD = "from=2026-08-01&to=2026-09-01"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that a request is about.
+
+    Attributes:
+        area, grid: codes.
+        event: its number.
+        account: whose.
+        place: longitude and latitude.
+        tile: zoom, column, row.
+    """
+
+    area: str
+    grid: str
+    event: int
+    account: str
+    place: tuple[float, float]
+    tile: str
+
+
+def event_at(who: str, target: Target, **more: Any) -> dict[str, Any]:
+    return {
+        "source": who if who == "as_source" else "12345",
+        "external_id": f"n{next(_numbers)}",
+        "category": "dispute",
+        "occurred_at": "2026-08-24T13:51:00+08:00",
+        "title": "楼上装修噪声引发口角",
+        "grid": target.grid,
+        **more,
+    }
+
+
+def _form(target: Target) -> dict[str, Any]:
+    body = urlencode({"username": target.account, "password": "no such password"}).encode()
+    return {"body": body, "headers": {"content-type": "application/x-www-form-urlencoded"}}
+
+
+def _account(target: Target) -> dict[str, Any]:
+    return {"name": f"new{next(_numbers)}", "roles": [{"role": "commander", "area": target.area}]}
+
+
+# How each operation is asked about a target, by whom. What reads: its query.
+READING: dict[str, str] = {
+    "GET /api/me": "",
+    "GET /api/locate": "?lon={place[0]}&lat={place[1]}",
+    "GET /api/areas": "?within={area}",
+    "GET /api/areas/{code}": "",
+    "GET /api/areas/{code}/lineage": "",
+    "GET /api/editions": "",
+    "GET /api/search": "?q={grid}",
+    "GET /api/events": "?area={area}",
+    "GET /api/retention": "",
+    "GET /api/events/counts": "?grid={grid}",
+    "GET /api/events/{event}": "",
+    "GET /api/events/{event}/history": "",
+    "GET /api/heat": f"?area={{area}}&{PERIOD}",
+    "GET /api/heat/map": f"?area={{area}}&{PERIOD}",
+    "GET /api/heat/map.png": f"?area={{area}}&{PERIOD}&width=200&height=200",
+    "GET /api/indicators": f"?area={{area}}&{PERIOD}",
+    "GET /api/tiles/{layer}/{z}/{x}/{y}.mvt": "",
+    "GET /api/workers": "?area={grid}",
+    "GET /api/units": "?area={grid}",
+    "GET /api/assignments": "?area={grid}",
+    "GET /api/users": "?q={account}",
+    "GET /api/users/{name}": "",
+    "GET /api/users/{name}/tokens": "",
+    "GET /api/audit": "?area={area}&action=nothing",
+    "GET /healthz": "",
+    "GET /readyz": "",
+    "GET /metrics": "",
+    "GET /api/stream": "?area={area}",
+}
+# What writes: its body.
+WRITING: dict[str, Callable[[str, Target], dict[str, Any]]] = {
+    "POST /api/token": lambda _, target: _form(target),
+    "POST /api/me/password": lambda *_: {"json": {"old": "not the old one", "new": PASSWORD}},
+    "POST /api/events": lambda who, target: {"json": event_at(who, target)},
+    "POST /api/events/batch": lambda who, target: {"body": orjson.dumps(event_at(who, target))},
+    "POST /api/events/reassign": lambda _, target: {"json": {"area": target.area, "dry_run": False}},
+    "POST /api/retention": lambda *_: {"json": {"category": "other", "days": 9, "reason": "x"}},
+    "POST /api/events/{event}/erase": lambda *_: {"json": {"reason": "asked for"}},
+    "POST /api/users": lambda _, target: {"json": _account(target)},
+    "POST /api/users/{name}/actions": lambda *_: {"json": {"action": "revoke"}},
+    "POST /api/users/{name}/tokens": lambda *_: {"json": {"label": "a machine"}},
+}
+OPERATIONS = [*READING, *WRITING]
+LAYERS = ("grids", "areas", "buildings", "streets", "events", "heat")
+
+
+@dataclass(frozen=True)
+class World:
+    """The county with something to see in both towns, and an account for each role in the western one."""
+
+    app: App
+    own: Target
+    other: Target
+    absent: Target
+    posted: int  # what the source itself posted in the west
+
+    def ask(self, who: str | None, operation: str, target: Target, layer: str = "grids") -> Answer:
+        """Asks an operation about a target."""
+        method, path = operation.split(" ")
+        given = WRITING[operation](who or "", target) if operation in WRITING else {}
+        query = READING.get(operation, "").format(**vars(target))
+        for name, value in (
+            ("{code}", target.area),
+            ("{event}", str(target.event)),
+            ("{name}", target.account),
+            ("{layer}", layer),
+            ("{z}/{x}/{y}", target.tile),
+        ):
+            path = path.replace(name, value)
+        return ask(self.app.client, method, path + query, token=who and token(self.app, who), **given)
+
+
+def token(app: App, who: str) -> str:
+    """A bearer token; made once, since nothing here ends one of those who ask."""
+    if (app.url, who) not in _tokens:
+        _tokens[app.url, who] = app.token(who)
+    return _tokens[app.url, who]
+
+
+_tokens: dict[tuple[str, str], str] = {}
+
+
+def tile_at(place: tuple[float, float], zoom: int = 18) -> str:
+    size = 1 << zoom  # at 18 some 150 m
+    lat = math.radians(place[1])
+    row = (1 - math.asinh(math.tan(lat)) / math.pi) / 2 * size
+    return f"{zoom}/{int((place[0] + 180) / 360 * size)}/{int(row)}"
+
+
+def post(app: App, name: str, body: dict[str, Any]) -> int:
+    """An event's number."""
+    answer = ask(app.client, "POST", "/api/events", token=token(app, name), json=body)
+    assert answer.status == 201, answer.body
+    return int(answer.json()["id"])
+
+
+def made(app: App) -> World:
+    """The county with something to see in both towns, and an account for each role in the western one."""
+    with app.service.database.writer() as session:
+        worker = session.execute(
+            sa.text("SELECT id FROM worker WHERE code = 'w990126001001001'")
+        ).scalar_one()
+        for role in ROLES:
+            linked = {"worker": worker} if role == "worker" else {}
+            accounts.add_account(session, f"as_{role}", [(role, OWN)], **linked)
+        accounts.add_account(session, "own_machine", [("source", OWN)])
+        accounts.add_account(session, "far_machine", [("source", OTHER)])
+        session.execute(
+            sa.text(
+                "INSERT INTO street (code, name, class, geom) VALUES ('s1', '西街', 'main',"
+                " ST_GeomFromText('MULTILINESTRING((112.0001 30.001, 112.0039 30.001))', 4326)), ('s2', '东街', 'main',"
+                " ST_GeomFromText('MULTILINESTRING((112.0101 30.001, 112.0139 30.001))', 4326))"
+            )
+        )
+    app.service.memory.refresh()
+    own = Target(
+        "990126001001001", "99012600100100101", 0, "own_machine", middle(0, 0), tile_at(middle(0, 0))
+    )
+    other = Target(
+        "990126002001001", "99012600200100101", 0, "far_machine", middle(5, 0), tile_at(middle(5, 0))
+    )
+    absent = Target("990126009009009", "99012600900900909", 10**9, "no_machines", (0.5, 0.5), "18/0/0")
+    numbers = [
+        post(app, "dispatcher", event_at("", target, lon=target.place[0], lat=target.place[1]))
+        for target in (own, other)
+    ]
+    mine = post(app, "as_source", event_at("as_source", own))
+    return World(app, replace(own, event=numbers[0]), replace(other, event=numbers[1]), absent, posted=mine)
+
+
+def as_said(answer: Answer, target: Target) -> tuple[int, dict[str, str], bytes]:
+    """An answer without its number, and without what it repeats of the question."""
+    body = re.sub(rb'"instance":"\w*"', b'"instance":""', answer.body)
+    body = re.sub(rb"[0-9a-f]{32}", b"", body)  # folium names what it draws by chance
+    body = re.sub(rb'"head":"\d+:', b'"head":"', body)  # the audit's newest block is everybody's
+    for word in (target.grid, target.area, target.account):
+        body = body.replace(word.encode(), b"?")
+    body = body.replace(f"No event {target.event} ".encode(), b"No event ? ")
+    # The length follows from the body, which is compared as such.
+    headers = {
+        name: value
+        for name, value in answer.headers.items()
+        if name not in {"x-request-id", "content-length"}
+    }
+    return answer.status, headers, body
