@@ -1,6 +1,8 @@
-"""What the doors record of reading: who read whose text. What is written is recorded where it is written."""
+"""What the doors record of reading: whose text, and what is taken out. What is written is recorded where it is."""
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -29,3 +31,27 @@ def text_read(service: Service, principal: Principal, rows: Sequence[sa.RowMappi
             events=tuple(row["id"] for row in told),
         )
     )
+
+
+def exported(
+    service: Service, principal: Principal, what: str, reason: str | None, filters: Mapping[str, Any]
+) -> str:
+    """Notes that somebody takes something out that will be sent on; returns the mark that goes along with it.
+
+    Raises:
+        Unavailable: it cannot be recorded, so it shall not be taken out.
+    """
+    said = (reason or "").strip()
+    service.scribe.note(
+        Entry(
+            actor=principal.name,
+            action=f"export.{what}",
+            object=what,
+            paths=principal.scope("counts").paths or (),
+            edition=service.memory.snapshot.edition or None,
+            reason=said or None,
+            detail={"filters": {name: str(value).replace("\0", "") for name, value in filters.items()}},
+        )
+    )
+    now = dt.datetime.now(service.settings.time_zone).isoformat(timespec="minutes")
+    return " · ".join(part for part in (principal.name, now, said) if part)

@@ -1,7 +1,7 @@
 """What the database holds, as rows for a file: areas, buildings, streets, and events without their text."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -116,6 +116,7 @@ def dump(
     system: str | None = None,
     at: dt.datetime | None = None,
     today: dt.date,
+    mark: Mapping[str, object] | None = None,
 ) -> int:
     """Writes what is stored, or was at a moment, into a file; returns the number of rows.
 
@@ -128,6 +129,7 @@ def dump(
         at: areas by the edition in force then, buildings of that day, events that had occurred; None is now.
             Household counts of areas are those of today and are left out for other moments.
         today: the local day of `at`, or of now.
+        mark: goes along with the file, with the edition in force.
 
     Raises:
         InvalidInput: the ending or the reference system is unknown, or the file cannot be written.
@@ -137,8 +139,8 @@ def dump(
     system = crs.normalise(system) if system else default_crs(path)
     what = _NOUNS[noun]
     values: dict[str, Any] = {"kind": kind}
+    edition = snapshots.current_edition(session, at)
     if noun == "areas":
-        edition = snapshots.current_edition(session, at)
         if edition is None:
             raise NotFound("No areas were loaded at that moment", code="no_boundaries")
         values |= {"edition": edition, "today": at is None}
@@ -156,7 +158,8 @@ def dump(
     )
     schema = pa.schema([pa.field(name, kind_of) for name, _, kind_of in what.columns])
     chunks = _chunks(session, statement, values, system)
-    return write(path, Table(noun, schema, geometry_type, system, chunks))
+    marked = {**mark, "edition": edition} if mark else {}
+    return write(path, Table(noun, schema, geometry_type, system, chunks, marked))
 
 
 def _building_geometry(session: Session, ending: str) -> tuple[str, str]:

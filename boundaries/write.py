@@ -1,4 +1,7 @@
-"""Writes a stream of rows into a file of any common kind; the file appears whole or not at all."""
+"""Writes a stream of rows into a file of any common kind; the file appears whole or not at all.
+
+A mark says whose export it is. It goes into the file where its kind has a place for it, else into a file beside it.
+"""
 
 import csv
 import gzip
@@ -6,9 +9,9 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +34,9 @@ OTHER_ENDINGS: Final = (".geojson", ".json", ".parquet", ".geoparquet", ".csv", 
 GEOMETRY: Final = "geometry"
 SHAPEFILE_NAME: Final = 10
 SHEET_ROWS: Final = 1_048_575
+MARK: Final = "gridmap_export"
+MARK_BESIDE: Final = ".mark.json"  # the file beside one that has no place for a mark
+_NO_PLACE: Final = (".shp", ".csv", ".csv.gz")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Table:
         geometry_type: in GDAL's words: `MultiPolygon`, `Point`, `Unknown` (several), …
         crs: of the geometry: `wgs84`, `cgcs2000`, `gcj02`, `bd09` or `EPSG:n`.
         chunks: columns in the schema's order, and geometry (None where a row has none).
+        mark: who exported it, when, why, by which boundaries; empty for none.
     """
 
     layer: str
@@ -50,6 +57,11 @@ class Table:
     geometry_type: str
     crs: str
     chunks: Iterator[tuple[list[list[Any]], NDArray[np.object_]]]
+    mark: Mapping[str, object] = field(default_factory=dict)
+
+    def mark_text(self) -> dict[str, str]:
+        """The mark as metadata; empty for none."""
+        return {MARK: json.dumps(dict(self.mark), ensure_ascii=False)} if self.mark else {}
 
 
 def ending_of(path: Path) -> str:
@@ -90,6 +102,11 @@ def write(path: Path, table: Table) -> int:
         ".xlsx": _write_sheet,
     }
     with _beside(path) as partial:
+        if table.mark and ending in _NO_PLACE:
+            beside = partial.with_name(f"{partial.name}{MARK_BESIDE}")
+            beside.write_text(
+                json.dumps(dict(table.mark), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+            )
         return writers.get(ending, _write_gdal)(partial, table)
 
 
@@ -149,12 +166,19 @@ def _write_gdal(path: Path, table: Table) -> int:
                 geometry_type=table.geometry_type,
                 crs=_authority(table.crs),
                 layer_options=layer_options(driver),
+                **_metadata(driver, table),
             )
     except (RuntimeError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
         if counted.error is not None:
             raise counted.error from error
         raise InvalidInput(f"{path.name}: {str(error).splitlines()[0]}", code="bad_file") from error
     return counted.rows
+
+
+def _metadata(driver: str, table: Table) -> dict[str, Any]:
+    if driver == "GPKG":
+        return {"dataset_metadata": table.mark_text()}
+    return {"layer_metadata": table.mark_text()} if driver == "FlatGeobuf" else {}
 
 
 class _Counted:
@@ -200,6 +224,8 @@ def _write_geojson(path: Path, table: Table) -> int:
     if number not in {"EPSG:4326", None}:
         urn = f"urn:ogc:def:crs:{str(number).replace(':', '::')}"
         head["crs"] = {"type": "name", "properties": {"name": urn}}
+    if table.mark:
+        head[MARK] = dict(table.mark)
     rows = 0
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [')
@@ -229,7 +255,7 @@ def _write_parquet(path: Path, table: Table) -> int:
     }
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
     schema = table.schema.append(pa.field(GEOMETRY, pa.binary()))
-    schema = schema.with_metadata({"geo": json.dumps(geo)})
+    schema = schema.with_metadata({"geo": json.dumps(geo), **table.mark_text()})
     rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for columns, geometry in table.chunks:
@@ -266,6 +292,7 @@ def _write_sheet(path: Path, table: Table) -> int:
     from openpyxl import Workbook  # noqa: PLC0415  # 0.2 s
 
     book = Workbook(write_only=True)
+    book.properties.description = table.mark_text().get(MARK)
     sheet = book.create_sheet(table.layer)
     sheet.append([*table.schema.names, "lon", "lat"])
     rows = 0

@@ -69,6 +69,7 @@ def heat_map_page(
     language: str = "zh",
     basemap_url: str | None = None,
     dark: bool = False,
+    mark: str = "",
 ) -> str:
     """A whole HTML page.
 
@@ -78,6 +79,7 @@ def heat_map_page(
         language: `zh` or `en`.
         basemap_url: raster tiles to draw below; by default none, and the page needs no network.
         dark: for a wall screen.
+        mark: who took it out, when and why; stands below the title.
     """
     import folium  # noqa: PLC0415  # 80 MB that only who asks for a page pays
 
@@ -88,7 +90,10 @@ def heat_map_page(
     _put(frame.header, "leaflet", _library(dark=dark))
     if basemap_url:
         folium.TileLayer(basemap_url, attr=" ", control=False).add_to(page)
-    _put(frame.script, "data", f"const gridmapData = {_json(_data(layers, title, language, dark=dark))};")
+    data = _data(layers, title, language, dark=dark)
+    if mark:
+        data["subtitle"] = f"{data['subtitle']} · {mark}"
+    _put(frame.script, "data", f"const gridmapData = {_json(data)};")
     _put(page, "frame", f"gridmapFrame({page.get_name()}, gridmapData);", macro="script")
     for number, (name, _) in enumerate(layers):
         _folium_layer(folium)(html.escape(name), number, show=number == 0).add_to(page)

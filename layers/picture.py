@@ -38,7 +38,13 @@ _SIGNS = {
 
 
 def heat_picture(
-    answer: Heat, *, title: str = "", width: int = 1200, height: int = 900, dark: bool = False
+    answer: Heat,
+    *,
+    title: str = "",
+    width: int = 1200,
+    height: int = 900,
+    dark: bool = False,
+    mark: str = "",
 ) -> bytes:
     """A PNG of an answer.
 
@@ -48,6 +54,7 @@ def heat_picture(
         width: in pixels, from 200 to 4,000.
         height: likewise.
         dark: in the dark palette.
+        mark: who took it out, when and why; for the file's text field.
 
     Raises:
         InvalidInput: a size out of range (`bad_size`).
@@ -71,6 +78,7 @@ def heat_picture(
         "Title": title,
         "Description": f"{answer.unit} by {answer.kind}, {period}, edition {answer.edition}",
         "Software": "gridmap",
+        "Comment": mark,
     }
     return _png(image, {key: text for key, text in said.items() if text})
 

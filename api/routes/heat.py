@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from api import problems, shapes
+from api import problems, recording, shapes
 from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, comma_list, moment
 from api.schemas import FeatureCollection, HeatAsked
 from api.service import Service
@@ -40,6 +40,10 @@ _LAYER_NAMES = {
     },
 }
 LARGEST_PAGE = 20_000
+Reason = Annotated[
+    str | None,
+    Query(max_length=200, pattern=r"^[^\x00]*$", description="Why it is taken out; recorded, and goes along"),
+]
 router = APIRouter(prefix="/api", tags=["heat"])
 Asked = Annotated[HeatAsked, Query()]
 
@@ -92,9 +96,17 @@ def heat_values(
     },
 )
 def heat_map(
-    asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader, language: TheLanguage
+    asked: Asked,
+    service: TheService,
+    principal: ThePrincipal,
+    session: TheReader,
+    language: TheLanguage,
+    reason: Reason = None,
 ) -> Response:
-    """The same as a stand-alone folium page that loads nothing from elsewhere; it can be saved and sent on."""
+    """The same as a stand-alone folium page that loads nothing from elsewhere; it can be saved and sent on.
+
+    The page says who took it out, when and why, and the audit does.
+    """
     principal.require("counts")
     settings = service.settings
     audience = Audience.of(principal, settings.withhold_below)
@@ -112,7 +124,12 @@ def heat_map(
         )
         for query in queries
     ]
-    page = heat_map_page(layers, title=settings.title, language=language, basemap_url=settings.basemap_url)
+    mark = recording.exported(
+        service, principal, "heat.page", reason, asked.model_dump(exclude_defaults=True)
+    )
+    page = heat_map_page(
+        layers, title=settings.title, language=language, basemap_url=settings.basemap_url, mark=mark
+    )
     origin = urlsplit(settings.basemap_url or "")
     basemap = f" {origin.scheme}://{origin.netloc}" if origin.netloc else ""
     return HTMLResponse(page, headers={"Content-Security-Policy": MAP_POLICY.format(basemap=basemap)})
@@ -132,10 +149,14 @@ def heat_picture_of(
     session: TheReader,
     width: Annotated[int, Query(ge=200, le=4000)] = 1200,
     height: Annotated[int, Query(ge=200, le=4000)] = 900,
+    reason: Reason = None,
 ) -> Response:
-    """The same as a picture, for a report."""
+    """The same as a picture, for a report; who took it out, when and why stands in its text field and in the audit."""
     principal.require("counts")
     audience = Audience.of(principal, service.settings.withhold_below)
     answer = heat(session, service.memory.snapshot, heat_query(asked, service), audience)
-    picture = heat_picture(answer, title=service.settings.title, width=width, height=height)
+    mark = recording.exported(
+        service, principal, "heat.picture", reason, asked.model_dump(exclude_defaults=True)
+    )
+    picture = heat_picture(answer, title=service.settings.title, width=width, height=height, mark=mark)
     return Response(picture, media_type="image/png")

@@ -112,6 +112,27 @@ def test_heat_as_a_picture(app, posted):
     assert app.as_("dispatcher").get("/api/heat/map.png?width=1").status_code == 422
 
 
+def test_what_is_taken_out_says_by_whom_when_and_why_and_so_does_the_audit(app, posted):
+    caller = app.as_("west")
+    where = f"kind=village&area=990126001&{PERIOD}&crs=%00"
+    page = caller.get(f"/api/heat/map?{where}&reason=镇务会<script>")
+    assert re.search(r"· west · \d{4}-\d\d-\d\dT[\d:+]+ · 镇务会\\u003cscript", page.text)
+    picture = caller.get(f"/api/heat/map.png?{where}&reason=镇务会")
+    assert re.search("iTXtComment\0+west · [^\0]+ · 镇务会".encode(), picture.content)
+    assert caller.get(f"/api/heat/map.png?{where}&reason=a%00b").status_code == 422
+    assert "· west ·" in caller.get(f"/api/heat/map?{where}").text
+    app.service.scribe._store()
+    records = app.as_("admin").get("/api/audit?action=export.&actor=west").json()["records"]
+    said = [(each["actor"], each["action"], each["reason"]) for each in records]
+    assert sorted(said, key=str) == [
+        ("west", "export.heat.page", "镇务会<script>"),
+        ("west", "export.heat.page", None),
+        ("west", "export.heat.picture", "镇务会"),
+    ]
+    assert records[0]["detail"]["filters"]["area"] == "990126001"
+    assert records[0]["edition"] == 1
+
+
 def test_tiles_have_tags_and_nothing_of_others(app, posted):
     caller = app.as_("dispatcher")
     path = "/api/tiles/grids/12/3322/1689.mvt"

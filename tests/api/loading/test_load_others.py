@@ -1,8 +1,12 @@
 """`gridmap load buildings|streets|workers`, and `gridmap dump`."""
 
 import datetime as dt
+import json
 
 import geopandas as gpd
+import openpyxl
+import pyarrow.parquet as pq
+import pyogrio
 import pytest
 import shapely
 
@@ -164,6 +168,58 @@ def test_dumped_events_carry_no_text(furnished, tmp_path):
     assert len(rows) == 2
     assert "2026-03-01T08:00:00.000000Z" in rows[1]
     assert rows[1].endswith("112.005,30.005")
+
+
+def mark_of(path):
+    """The mark that goes along with a dump."""
+    beside = path.with_name(f"{path.name}.mark.json")
+    if beside.exists():
+        return json.loads(beside.read_text("utf-8"))
+    if path.suffix == ".geojson":
+        return json.loads(path.read_text("utf-8"))["gridmap_export"]
+    if path.suffix == ".parquet":
+        return json.loads(pq.read_schema(path).metadata[b"gridmap_export"])
+    if path.suffix == ".xlsx":
+        return json.loads(openpyxl.load_workbook(path).properties.description)
+    info = pyogrio.read_info(path)
+    return json.loads((info["dataset_metadata"] or info["layer_metadata"])["gridmap_export"])
+
+
+def test_a_dump_says_who_took_it_out_when_why_and_by_which_edition(furnished, tmp_path):
+    kinds = ("gpkg", "shp", "geojson", "fgb", "parquet", "csv", "csv.gz", "xlsx")
+    for kind in kinds:
+        path = tmp_path / f"e.{kind}"
+        furnished("dump", "events", path, "--reason", "年度检查 yearly", "--kind", "dispute")
+        mark = mark_of(path)
+        assert mark["exported_by"].startswith("operator:"), kind
+        assert dt.datetime.fromisoformat(mark["exported_at"]).tzinfo is not None
+        assert (mark["reason"], mark["what"]) == ("年度检查 yearly", "events")
+        assert (mark["kind"], mark["edition"]) == ("dispute", 1)
+        # What was marked is read as before; the event is there with another title.
+        again = furnished("load", "events", path, "--set", "title=x", code=1)
+        assert "read 1" in again.output
+        assert "with other content" in again.output
+    records = furnished.rows("SELECT actor, reason FROM audit WHERE action = 'dump.events'")
+    assert records == [("operator", "年度检查 yearly")] * len(kinds)
+
+
+def test_events_taken_out_without_a_reason_are_recorded_as_such_and_areas_need_none(
+    furnished, tmp_path, monkeypatch
+):
+    said = furnished("dump", "events", tmp_path / "e.csv")
+    assert "--reason" in said.stderr
+    assert mark_of(tmp_path / "e.csv")["reason"] == "no reason given"
+    assert furnished("dump", "areas", tmp_path / "a.csv").stderr == ""
+    assert "says why" in furnished("dump", "areas", tmp_path / "b.csv", "--reason", " ", code=1).output
+    assert furnished.rows("SELECT action, reason FROM audit WHERE action LIKE 'dump.%' ORDER BY id") == [
+        ("dump.events", "no reason given"),
+        ("dump.areas", None),
+    ]
+    # A person is asked.
+    monkeypatch.setattr("api.cli_dump._is_asked", lambda: True)
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "asked and told")
+    furnished("dump", "events", tmp_path / "f.csv")
+    assert mark_of(tmp_path / "f.csv")["reason"] == "asked and told"
 
 
 def test_dump_as_of_a_moment(furnished, frame, tmp_path):
