@@ -28,6 +28,7 @@ from api.routes import (
     indicators,
     intake,
     maps,
+    oidc,
     people,
     places,
     reassignment,
@@ -87,6 +88,7 @@ def create_app(settings: Settings, url: str, *, keep: bool = False) -> ASGIApp:
     problems.install(app)
     for each in (
         session,
+        oidc,
         places,
         intake,
         reassignment,

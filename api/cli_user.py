@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from api import cli_identity
 from api.operator import Tool
 from api.signing_in import SigningIn
 from api.tokens import Tokens, secret_key
-from gridmap import account_changes, accounts, tokens_issued
+from gridmap import account_changes, accounts, provider_identities, tokens_issued
 from gridmap.access import ROLES, Scope
 from gridmap.account_changes import Account
 from gridmap.accounts import Administrator
@@ -37,7 +38,10 @@ _REASON = click.option("--reason", help="事由 Why; it is recorded.")
 
 @click.group()
 def user() -> None:
-    """账号 Accounts: add, list, show, password, role, disable, enable, revoke."""
+    """账号 Accounts: add, list, show, password, role, identity, disable, enable, revoke."""
+
+
+user.add_command(cli_identity.identity)
 
 
 @user.command()
@@ -45,7 +49,7 @@ def user() -> None:
 @click.option("--role", "roles", multiple=True, required=True, help="Once for each role.")
 @click.option("--area", "areas", multiple=True, required=True, help="Code of the area, or '*' for all.")
 @_STDIN
-@click.option("--no-password", is_flag=True, help="No password: tokens only, as for machines.")
+@click.option("--no-password", is_flag=True, help="No password: tokens, as for machines, or an external provider.")
 @click.option("--display-name", default="", help="As the pages show it.")
 @click.option("--source", help="What a machine posts as; its name unless told otherwise.")
 @click.option("--worker", type=int, help="Number of the worker who signs in by it.")
@@ -130,6 +134,7 @@ def show(tool: Tool, name: str) -> None:
     """详情 One account with what was issued to it, as JSON."""
     with tool.database().reader() as session:
         facts = _facts(account_changes.one(session, EVERYWHERE, name))
+        facts["identity"] = cli_identity.facts(provider_identities.held(session, EVERYWHERE, name))
         issued = tokens_issued.listed(session, EVERYWHERE, name)
     facts["tokens"] = [
         {
@@ -149,16 +154,19 @@ def show(tool: Tool, name: str) -> None:
 @user.command()
 @click.argument("name")
 @_STDIN
+@click.option("--remove", is_flag=True, help="No password from now on: tokens, or an external provider.")
 @_REASON
 @click.pass_obj
-def password(tool: Tool, name: str, password_stdin: bool, reason: str | None) -> None:
-    """密码 Give the account another password; its sessions and bearer tokens end."""
+def password(tool: Tool, name: str, password_stdin: bool, remove: bool, reason: str | None) -> None:
+    """密码 Give the account another password, or none; its sessions and bearer tokens end."""
+    if password_stdin and remove:
+        raise click.UsageError("--password-stdin or --remove, not both")
     with tool.database().reader() as session:  # before anybody types
         account_changes.one(session, EVERYWHERE, name)
-    chosen = _password(password_stdin)
+    chosen = None if remove else _password(password_stdin)
     with tool.database().writer() as session:
         account_changes.set_password(session, _by(tool), name, chosen, reason)
-    click.echo(f"Password of {name} changed; its sessions have ended.", err=True)
+    click.echo(f"Password of {name} {'removed' if remove else 'changed'}; its sessions have ended.", err=True)
 
 
 @user.group("role")

@@ -44,6 +44,8 @@ HEAVY = 20
 WEIGHTS: Mapping[str, int] = {
     "/healthz": 0,
     "/login": 2,
+    "/login/oidc": 2,
+    "/login/oidc/callback": SIGN_IN,
     "/api/token": SIGN_IN,
     "/api/me/password": SIGN_IN,
     "/api/heat": HEAVY,

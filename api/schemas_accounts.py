@@ -95,6 +95,18 @@ class UserIn(BaseModel):
     source: Words | None = Field(None, description="What a machine posts as; its name unless given.")
 
 
+class Identity(BaseModel):
+    """Who of an external provider signs in by an account; awaited while there is no subject."""
+
+    issuer: str
+    subject: str | None
+    named: str | None = Field(description="What the provider calls the person; counts while awaited only.")
+    added_at: dt.datetime
+    added_by: str
+    bound_at: dt.datetime | None
+    awaited_until: dt.datetime | None
+
+
 class User(BaseModel):
     """An account as an administrator sees it."""
 
@@ -109,6 +121,9 @@ class User(BaseModel):
     signed_in_at: dt.datetime | None
     disabled_at: dt.datetime | None
     locked: bool | None = None
+    identity: Identity | None = Field(
+        None, description="Of one account asked for, unless it holds roles elsewhere."
+    )
 
 
 class UserPage(BaseModel):
@@ -122,10 +137,21 @@ class UserAction(BaseModel):
     """What to do with an account."""
 
     model_config = ConfigDict(extra="forbid")
-    action: Literal["role_add", "role_remove", "password", "disable", "enable", "revoke"]
+    action: Literal[
+        "role_add",
+        "role_remove",
+        "password",
+        "identity_bind",
+        "identity_unbind",
+        "disable",
+        "enable",
+        "revoke",
+    ]
     role: RoleName | None = None
     area: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^(\*|[A-Za-z0-9_]+)$")] | None = None
     password: str | None = Field(None, max_length=256)
+    subject: str | None = Field(None, max_length=255, description="Of the person at the provider (`sub`).")
+    named: str | None = Field(None, max_length=255, description="Instead: a name to await for seven days.")
     token: Words | None = Field(None, description="Number of one token; all where none is given.")
     reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] | None = None
 

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from api.identities import Identities
 from api.metrics import Metrics
+from api.oidc_attempt import Attempts
 from api.posting import Posting
 from api.signing_in import SigningIn
 from api.tokens import Claims, Tokens, secret_key
@@ -25,8 +27,20 @@ from gridmap.retention import Eraser
 from gridmap.sealing import Seal
 from gridmap.settings import Settings
 
+if TYPE_CHECKING:
+    from api.oidc_provider import Provider
+
 START_PATIENCE_S = 120.0
 TRIES = 4
+
+
+def provider_of(settings: Settings) -> "Provider | None":
+    """The external provider of the settings; who has none does without its 28 MB of libraries."""
+    if settings.oidc_issuer is None:
+        return None
+    from api.oidc_provider import Provider  # noqa: PLC0415  # see above
+
+    return Provider(settings)
 
 
 def boundaries_change() -> Conflict:
@@ -56,6 +70,8 @@ class Service:
         self.posting = Posting(self._store)
         self.metrics = Metrics(self)
         self.signing_in = SigningIn(self.database, self.tokens)
+        self.attempts = Attempts(secret)
+        self.provider = provider_of(settings)
         self.identities = Identities(self.database, lambda: self.live.connected)
         self.scribe = Scribe(self.database)
         self.eraser = Eraser(self.database)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from api.tokens import LIFETIME, Claims, Kind, Tokens
-from gridmap import accounts, throttle, tokens_issued
+from gridmap import accounts, provider_identities, throttle, tokens_issued
 from gridmap.account_changes import change_own_password, check_new_password
 from gridmap.audit import Entry, record
 from gridmap.db import Database, Writer
 from gridmap.errors import Forbidden, NotFound, Unauthorised
+from gridmap.provider_identities import Proven
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,28 @@ class SigningIn:
         actions = ["sign_in.failed", *(["sign_in.locked"] if left == 0 else [])]
         detail = {"address": address}
         record(session, *[Entry("-", action, target, paths=paths, detail=detail) for action in actions])
+
+    def by_provider(self, proven: Proven, address: str | None) -> str:
+        """A session for whomever an external provider's word binds.
+
+        Raises:
+            Unauthorised: `identity_unknown` where no account has the identity, `account_disabled`.
+        """
+        detail: dict[str, object] = {"address": address, "provider": proven.issuer, "subject": proven.subject}
+        with self.database.writer() as session:
+            # Once more at the end: it may have been bound by an attempt at the same moment.
+            look, take = provider_identities.holder, provider_identities.take_awaited
+            found = look(session, proven) or take(session, proven) or look(session, proven)
+            if found is not None and not found.disabled:
+                with contextlib.suppress(NotFound):  # closed at this moment
+                    return self._issue(session, found.name, "session", detail)
+            target = "account:-" if found is None else f"account:{found.name}"
+            paths = () if found is None else accounts.audited_paths(session, found.account)
+            refused = {**detail, "named": proven.named}
+            record(session, Entry("-", "sign_in.failed", target, paths=paths, detail=refused))
+        if found is None:
+            raise Unauthorised("No account is bound to this identity", code="identity_unknown")
+        raise Unauthorised("The account is disabled", code="account_disabled")
 
     def change_password(self, name: str, old: str, new: str, address: str | None, claims: Claims) -> str:
         """Somebody's own password; a new token of the same kind, since all others end.

@@ -240,18 +240,22 @@ def enable(session: Writer, by: Administrator, name: str, reason: str | None = N
 
 
 def set_password(
-    session: Writer, by: Administrator, name: str, password: str, reason: str | None = None
+    session: Writer, by: Administrator, name: str, password: str | None, reason: str | None = None
 ) -> None:
-    """Gives an account another password and ends its sessions and bearer tokens.
+    """Gives an account another password, or None, and ends its sessions and bearer tokens.
 
     Raises:
         NotFound, Forbidden: not within the areas of `by`, or not all of it.
         InvalidInput: too short or too long.
     """
-    hashed = hash_password(password)
+    hashed = None if password is None else hash_password(password)
     found = _begin(session, by, name, whole=True)
     update = "UPDATE account SET password_hash = :hashed WHERE id = :account"
-    entry = {"action": "account.password", "reason": reason}
+    entry = {
+        "action": "account.password",
+        "reason": reason,
+        "detail": {} if password else {"removed": True},
+    }
     _apply(session, by, found, entry, [(update, {"hashed": hashed}), (_REVOKE_ALL, {})])
 
 

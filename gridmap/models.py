@@ -348,6 +348,21 @@ class Token(Base):
     revoked_at: Mapped[dt.datetime | None]
 
 
+class AccountIdentity(Base):
+    """Whom an external provider's word binds, by issuer and subject; awaited by name while it has no subject."""
+
+    __tablename__ = "account_identity"
+    account: Mapped[int] = mapped_column(sa.ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str | None]
+    named: Mapped[str | None]
+    added_at: Mapped[dt.datetime] = mapped_column(server_default=sa.func.now())
+    added_by: Mapped[str]
+    bound_at: Mapped[dt.datetime | None]
+    awaited_until: Mapped[dt.datetime | None]
+    __table_args__ = (sa.UniqueConstraint("issuer", "subject"),)
+
+
 class SignInFailure(Base):
     """Failed tries by a name or from an address, under a digest of it."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from gridmap import provider_settings
 from gridmap.errors import InvalidInput
 
 LOG_FORMATS = ("text", "json")
@@ -33,6 +34,13 @@ class Settings:
         heavy_at_once: heat, indicators and the like that one account has running in a process.
         proxies: addresses and networks whose X-Forwarded-For and -Proto are believed.
         log_format: `text` for people, without accesses; `json` for programs, with a line for each request.
+        public_url: origin under which browsers reach the service, such as `https://gridmap.example`.
+        oidc_issuer: an external provider by which people may sign in (OpenID Connect); None: passwords only.
+        oidc_client_id, oidc_client_secret: as which the provider knows this service; no secret: a public client.
+        oidc_name: how the sign-in page calls the provider.
+        oidc_claim: what of the provider's word is compared with a name that an administrator awaits.
+        oidc_ca_file: the only authority believed for the provider's certificate; None: those of the system.
+        oidc_scopes: what is asked of the provider.
     """
 
     home: Path
@@ -51,6 +59,14 @@ class Settings:
     heavy_at_once: int = 4
     proxies: tuple[str, ...] = ("127.0.0.1",)
     log_format: str = "text"
+    public_url: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_name: str | None = None
+    oidc_claim: str = provider_settings.CLAIM
+    oidc_ca_file: str | None = None
+    oidc_scopes: str = provider_settings.SCOPES
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -102,7 +118,9 @@ class Settings:
             heavy_at_once=int(number("GRIDMAP_HEAVY_AT_ONCE", 4, 1)),
             proxies=_proxies(env.get("GRIDMAP_PROXIES") or "127.0.0.1"),
             log_format=log_format,
+            **provider_settings.read(env),
         )
+
 
 def _proxies(text: str) -> tuple[str, ...]:
     """Addresses and networks from a comma-separated list; `none` is nobody."""

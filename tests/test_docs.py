@@ -158,6 +158,14 @@ def test_settings_are_read_by_the_names_that_are_documented(tmp_path: Path) -> N
         "GRIDMAP_HEAVY_AT_ONCE": "2",
         "GRIDMAP_PROXIES": "10.0.0.5",
         "GRIDMAP_LOG_FORMAT": "json",
+        "GRIDMAP_PUBLIC_URL": "https://here.example",
+        "GRIDMAP_OIDC_ISSUER": "https://there.example/realms/county",
+        "GRIDMAP_OIDC_CLIENT_ID": "client",
+        "GRIDMAP_OIDC_CLIENT_SECRET": "secret",
+        "GRIDMAP_OIDC_NAME": "name",
+        "GRIDMAP_OIDC_CLAIM": "email",
+        "GRIDMAP_OIDC_CA_FILE": "ca.pem",
+        "GRIDMAP_OIDC_SCOPES": "openid email",
     }
     assert given.keys() == SETTINGS
     usual, changed = Settings.from_environment({}), Settings.from_environment(given)
@@ -185,6 +193,8 @@ def test_documented_defaults_are_the_defaults() -> None:
     assert int(said["GRIDMAP_HEAVY_AT_ONCE"]) == usual.heavy_at_once
     assert said["GRIDMAP_PROXIES"].split(",") == list(usual.proxies)
     assert said["GRIDMAP_LOG_FORMAT"] == usual.log_format
+    assert said["GRIDMAP_OIDC_CLAIM"] == usual.oidc_claim
+    assert said["GRIDMAP_OIDC_SCOPES"] == usual.oidc_scopes
 
 
 def anchors(page: Path) -> set[str]:

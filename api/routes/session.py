@@ -2,7 +2,7 @@
 
 import secrets
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from anyio import to_thread
 from fastapi import APIRouter, Form, Request
@@ -21,8 +21,11 @@ from gridmap.errors import Forbidden, Unauthorised
 
 router = APIRouter()
 FORM_COOKIE = "gridmap_form"
+PROVIDER_COOKIE = "gridmap_by_provider"  # whose session was begun at the provider
+START = "/login/oidc"
 _LIFETIME_S, _IDLE_S = int(LIFETIME.total_seconds()), int(IDLE.total_seconds())
 _PAGE_ERRORS = {"sign_in_locked": "locked"}
+_NOTHING_SAID = {"error": "", "left": None, "username": "", "subject": "", "left_provider": False}
 
 
 def address_of(request: Request) -> str | None:
@@ -101,48 +104,65 @@ def change_password(
     service.identities.forget()
     if claims.kind == "session":
         response = json_response({"access_token": None, "token_type": "session", "expires_in": _IDLE_S})
-        _give_session(request, response, new)
+        give_session(request, response, new)
         return response
     return json_response({"access_token": new, "token_type": "bearer", "expires_in": _LIFETIME_S})
 
 
 @router.get("/login", include_in_schema=False)
-async def login_page(request: Request, service: TheService, next: str = "/") -> Response:  # noqa: A002  # the URL's word
-    """The sign-in page."""
-    return _login_page(request, service, next)
-
-
-def _login_page(
+async def login_page(
     request: Request,
-    service: Service,
-    onward: str,
-    *,
-    username: str = "",
-    error: str = "",
-    left: int | None = None,
-    status: int = 200,
+    service: TheService,
+    next: str = "/",  # noqa: A002  # the URL's word
+    left: str = "",
 ) -> Response:
+    """The sign-in page; `left=provider` after signing out, where the provider's own session may go on."""
+    return sign_in_page(request, service, next, left_provider=left == "provider")
+
+
+def sign_in_page(
+    request: Request, service: Service, onward: str, *, status: int = 200, **said: object
+) -> Response:
+    """The sign-in page.
+
+    Args:
+        request: whose language and cookies count.
+        service: of the process.
+        onward: where to go afterwards.
+        status: of the answer.
+        said: `error` (a code that the template knows), `left` tries, `username`, `subject`, `left_provider`.
+    """
     nonce = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(18)
     values = {
+        **_NOTHING_SAID,
+        **said,
         "csrf": service.tokens.form_value(nonce),
-        "next": _local(onward),
-        "error": error,
-        "left": left,
-        "username": username,
+        "next": local_path(onward),
+        "provider": _provider(service, onward),
     }
     response = rendering.page(request, service, "login.html", values, status=status)
     _set_cookie(request, response, FORM_COOKIE, nonce)
     return response
 
 
-def _local(onward: str) -> str:
+def _provider(service: Service, onward: str) -> dict[str, str | None] | None:
+    if service.provider is None:
+        return None
+    return {"name": service.settings.oidc_name, "href": f"{START}?{urlencode({'next': local_path(onward)})}"}
+
+
+def local_path(onward: str) -> str:
     """A path on this site; anything else, which could lead a person away, is the start page."""
-    parts = urlsplit(onward)
+    try:
+        parts = urlsplit(onward)
+    except ValueError:  # brackets that are no address
+        return "/"
     local = (
         not parts.scheme
         and not parts.netloc
         and onward.startswith("/")
         and not onward.startswith(("//", "/\\"))
+        and onward.isprintable()
     )
     return onward if local else "/"
 
@@ -158,7 +178,8 @@ def _set_cookie(request: Request, response: Response, name: str, value: str) -> 
     )
 
 
-def _give_session(request: Request, response: Response, token: str) -> None:
+def give_session(request: Request, response: Response, token: str) -> None:
+    """Puts a session into the browser."""
     response.headers.append("set-cookie", session_cookie(token, secure=request.url.scheme == "https"))
 
 
@@ -173,13 +194,13 @@ async def login(
 ) -> Response:
     """Signs in by the page's form."""
     if not service.tokens.form_fits(request.cookies.get(FORM_COOKIE, ""), csrf):
-        return _login_page(request, service, next, username=username, error="csrf", status=403)
+        return sign_in_page(request, service, next, username=username, error="csrf", status=403)
     try:
         signed_in = service.signing_in.by_password
         token = await to_thread.run_sync(signed_in, username, password, address_of(request), "session")
     except Unauthorised as error:
         left = error.findings[0]["left"] if error.findings else 0
-        return _login_page(
+        return sign_in_page(
             request,
             service,
             next,
@@ -188,8 +209,8 @@ async def login(
             left=left,
             status=401,
         )
-    response = RedirectResponse(_local(next), status_code=303)
-    _give_session(request, response, token)
+    response = RedirectResponse(local_path(next), status_code=303)
+    give_session(request, response, token)
     return response
 
 
@@ -203,6 +224,8 @@ async def logout(request: Request, service: TheService, csrf: Annotated[str, For
     principal: Principal = state["principal"]
     await to_thread.run_sync(service.signing_in.out, principal.name, state["claims"])
     service.identities.forget()
-    response = RedirectResponse("/login", status_code=303)
+    by_provider = PROVIDER_COOKIE in request.cookies
+    response = RedirectResponse("/login?left=provider" if by_provider else "/login", status_code=303)
     response.delete_cookie(SESSION_COOKIE)
+    response.delete_cookie(PROVIDER_COOKIE)
     return response

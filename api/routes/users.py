@@ -20,12 +20,12 @@ from api.schemas_accounts import (
     UserQuery,
 )
 from api.service import Service
-from gridmap import account_changes, accounts, throttle, tokens_issued
+from gridmap import account_changes, accounts, provider_identities, throttle, tokens_issued
 from gridmap.access import Principal
 from gridmap.account_changes import Account
 from gridmap.accounts import Administrator
 from gridmap.db import Writer
-from gridmap.errors import InvalidInput, NotFound
+from gridmap.errors import Conflict, InvalidInput, NotFound
 
 router = APIRouter(prefix="/api/users", tags=["users"])
 LARGEST_PAGE = 500
@@ -80,8 +80,16 @@ def add(service: TheService, principal: ThePrincipal, asked: UserIn) -> Response
 @router.get("/{name}", responses={200: {"model": User}, **problems.documented(401, 403, 404, 422, 503)})
 def user(name: TheName, principal: ThePrincipal, session: TheReader) -> Response:
     """One account; `locked` while its name waits after too many wrong passwords."""
-    found = account_changes.one(session, principal.require("admin"), name)
-    return shapes.json_response({**_shaped(found), "locked": throttle.is_locked(session, name)})
+    scope = principal.require("admin")
+    found = account_changes.one(session, scope, name)
+    identity = None if found.elsewhere else provider_identities.held(session, scope, name)
+    return shapes.json_response(
+        {
+            **_shaped(found),
+            "locked": throttle.is_locked(session, name),
+            "identity": None if identity is None else asdict(identity),
+        }
+    )
 
 
 def _role(asked: UserAction) -> tuple[str, str]:
@@ -96,10 +104,19 @@ def _password(asked: UserAction) -> str:
     return asked.password
 
 
+def _bind(session: Writer, by: Administrator, name: str, asked: UserAction, issuer: str | None) -> None:
+    if issuer is None:
+        raise Conflict("No external provider is configured", code="no_provider")
+    provider_identities.bind(
+        session, by, name, issuer, subject=asked.subject, named=asked.named, reason=asked.reason
+    )
+
+
 _ACTIONS: dict[str, Callable[[Writer, Administrator, str, UserAction], None]] = {
     "role_add": lambda s, by, name, a: account_changes.add_role(s, by, name, _role(a), a.reason),
     "role_remove": lambda s, by, name, a: account_changes.remove_role(s, by, name, _role(a), a.reason),
     "password": lambda s, by, name, a: account_changes.set_password(s, by, name, _password(a), a.reason),
+    "identity_unbind": lambda s, by, name, a: provider_identities.unbind(s, by, name, a.reason),
     "disable": lambda s, by, name, a: account_changes.disable(s, by, name, a.reason),
     "enable": lambda s, by, name, a: account_changes.enable(s, by, name, a.reason),
     "revoke": lambda s, by, name, a: account_changes.revoke(s, by, name, a.token, a.reason),
@@ -114,12 +131,16 @@ def act(name: TheName, service: TheService, principal: ThePrincipal, asked: User
     """Changes an account, at once, also on open streams.
 
     Actions: `role_add`, `role_remove` (with `role`, `area`), `password`, `disable`, `enable`, `revoke` (all tokens
-    and sessions, or one `token`). The answer is the account as it is now, null where the last of its roles within
-    my areas was taken.
+    and sessions, or one `token`), `identity_bind` (to a person of the external provider by `subject`, or whoever
+    comes first with the name `named`), `identity_unbind`. The answer is the account as it is now, null where the last
+    of its roles within my areas was taken.
     """
     by = _administrator(principal)
     with service.database.writer() as session:
-        _ACTIONS[asked.action](session, by, name, asked)
+        if asked.action == "identity_bind":
+            _bind(session, by, name, asked, service.settings.oidc_issuer)
+        else:
+            _ACTIONS[asked.action](session, by, name, asked)
         try:
             shaped = _shaped(account_changes.one(session, by.scope, name))
         except NotFound:  # no longer within my areas

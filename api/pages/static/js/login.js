@@ -18,4 +18,8 @@ for (const name of ["keydown", "keyup", "mousedown"]) {
 }
 // What was asked for may carry a place on the map behind a '#'; it survives signing in.
 const next = document.querySelector("input[name=next]");
-if (location.hash && next && !next.value.includes("#")) next.value += location.hash;
+if (location.hash && next && !next.value.includes("#")) {
+  next.value += location.hash;
+  const provider = document.getElementById("provider");
+  if (provider) provider.href += encodeURIComponent(location.hash);
+}
