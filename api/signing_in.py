@@ -33,6 +33,7 @@ class SigningIn:
         Raises:
             Unauthorised: wrong, or locked after too many tries.
         """
+        name = name.replace("\x00", "\ufffd")  # no account has one, and the database takes none
         with self.database.writer() as session:
             left = throttle.take(session, name, address)
         if left is None:

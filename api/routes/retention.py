@@ -14,7 +14,10 @@ from gridmap import retention
 from gridmap.errors import Forbidden
 
 router = APIRouter(prefix="/api", tags=["privacy"])
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why; never text of the event")]
+Reason = Annotated[
+    str,
+    Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="Why; never text of the event"),
+]
 
 
 class Periods(BaseModel):
@@ -66,7 +69,7 @@ def set_period(asked: PeriodIn, principal: ThePrincipal, session: TheWriter) -> 
 
 
 @router.post(
-    "/events/{event}/erase",
+    "/events/{event:int}/erase",
     responses={200: {"model": Erased}, **problems.documented(401, 403, 404, 422, 503)},
 )
 def erase(
