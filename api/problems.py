@@ -1,6 +1,8 @@
 """From error to status, in one table; problems as application/problem+json. Unknown errors are logged, not shown."""
 
+import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -59,7 +61,12 @@ def problem(
         "instance": instance,
         "findings": list(findings),
     }
-    content = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        content = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except (
+        TypeError
+    ):  # half a character: JSON may hold one, UTF-8 may not, and what was sent is repeated here
+        content = json.dumps(body, default=str, ensure_ascii=False).encode("utf-8", "replace")
     return Response(content, status, headers, media_type=MEDIA_TYPE)
 
 
@@ -131,11 +138,28 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101  # the same
+        if (
+            error.status_code == HTTPStatus.BAD_REQUEST
+        ):  # only the framework says so, of a body it cannot read
+            unread = InvalidInput(f"The request's content cannot be read: {error.detail}", code="bad_body")
+            return of(unread, request_id(request))
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = _allowed(request) or error.headers
         return http(error, request_id(request))
 
     @app.exception_handler(Exception)
     async def _unknown(request: Request, _: Exception) -> Response:
         return internal(request_id(request))  # Starlette raises it again, and the guard logs it
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """What a described path takes, by all of its routes: the framework names those of the first alone."""
+    path, paths = request.url.path, request.app.openapi()["paths"]
+    found: dict[str, Any] = paths.get(path) or next(
+        (methods for form, methods in paths.items() if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", form), path)),
+        {},
+    )
+    return {"Allow": ", ".join(sorted(method.upper() for method in found))} if found else {}
 
 
 def internal(instance: str) -> Response:
