@@ -21,6 +21,12 @@ from gridmap.snapshot import ORDER, Snapshot
 GEOJSON = "application/geo+json"
 
 
+class GeoJSONResponse(Response):
+    """What a route answers with; for the description."""
+
+    media_type = GEOJSON
+
+
 def json_response(content: Any, status: int = 200, media_type: str = "application/json") -> Response:
     """JSON by orjson; times with a zone as RFC 3339, NumPy numbers as numbers."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z)

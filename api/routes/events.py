@@ -4,13 +4,14 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from api import problems, shapes
 from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment, near
 from api.recording import text_read
 from api.schemas import EventCounts, EventOut, EventQuery, FeatureCollection
+from api.schemas_answers import History
 from api.service import Service
 from gridmap import crs, event_queries
 from gridmap.access import Principal
@@ -55,7 +56,11 @@ def event_filter(asked: EventQuery, service: Service) -> EventFilter:
 Asked = Annotated[EventQuery, Query()]
 
 
-@router.get("", responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)})
+@router.get(
+    "",
+    response_class=shapes.GeoJSONResponse,
+    responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)},
+)
 def events(  # what FastAPI injects
     asked: Asked,
     request: Request,
@@ -98,9 +103,11 @@ def counts(asked: Asked, service: TheService, principal: ThePrincipal, session: 
     return shapes.json_response({"counts": by_status, "total": sum(by_status.values())})
 
 
-@router.get("/{event}", responses={200: {"model": EventOut}, **problems.documented(401, 403, 404, 422, 503)})
+@router.get(
+    "/{event:int}", responses={200: {"model": EventOut}, **problems.documented(401, 403, 404, 422, 503)}
+)
 def event(  # what FastAPI injects
-    event: int,
+    event: Annotated[int, Path(ge=0)],
     service: TheService,
     principal: ThePrincipal,
     session: TheReader,
@@ -116,8 +123,11 @@ def event(  # what FastAPI injects
     return shapes.json_response(shapes.in_system([shaped], name)[0])
 
 
-@router.get("/{event}/history", responses=problems.documented(401, 403, 404, 422, 503))
-def history(event: int, principal: ThePrincipal, session: TheReader) -> Response:
+@router.get(
+    "/{event:int}/history",
+    responses={200: {"model": History}, **problems.documented(401, 403, 404, 422, 503)},
+)
+def history(event: Annotated[int, Path(ge=0)], principal: ThePrincipal, session: TheReader) -> Response:
     """The steps of an event's life, oldest first; nobody can change them."""
     _require_reading(principal)
     steps = [dict(step) for step in event_queries.history(session, principal, _number(event))]

@@ -67,7 +67,9 @@ def heat_query(asked: HeatAsked, service: Service) -> HeatQuery:
 
 
 @router.get(
-    "/heat", responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)}
+    "/heat",
+    response_class=shapes.GeoJSONResponse,
+    responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)},
 )
 def heat_values(
     request: Request, asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader
@@ -90,8 +92,9 @@ def heat_values(
 
 @router.get(
     "/heat/map",
+    response_class=HTMLResponse,
     responses={
-        200: {"content": {"text/html": {}}, "description": "A page"},
+        200: {"description": "A page"},
         **problems.documented(401, 403, 404, 422, 503),
     },
 )
@@ -135,10 +138,15 @@ def heat_map(
     return HTMLResponse(page, headers={"Content-Security-Policy": MAP_POLICY.format(basemap=basemap)})
 
 
+class _PictureResponse(Response):
+    media_type = "image/png"
+
+
 @router.get(
     "/heat/map.png",
+    response_class=_PictureResponse,
     responses={
-        200: {"content": {"image/png": {}}, "description": "A picture"},
+        200: {"description": "A picture"},
         **problems.documented(401, 403, 404, 422, 503),
     },
 )

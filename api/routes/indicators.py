@@ -8,6 +8,7 @@ from starlette.responses import Response
 from api import problems, shapes
 from api.deps import ThePrincipal, TheReader, TheService, comma_list, moment
 from api.schemas import IndicatorsAsked
+from api.schemas_answers import Indicators
 from gridmap import stats
 from gridmap.periods import Period
 from gridmap.withholding import Audience
@@ -15,7 +16,9 @@ from gridmap.withholding import Audience
 router = APIRouter(prefix="/api", tags=["indicators"])
 
 
-@router.get("/indicators", responses=problems.documented(401, 403, 404, 422, 503))
+@router.get(
+    "/indicators", responses={200: {"model": Indicators}, **problems.documented(401, 403, 404, 422, 503)}
+)
 def indicators(
     asked: Annotated[IndicatorsAsked, Query()],
     service: TheService,

@@ -54,7 +54,7 @@ _BODY = {
 }
 _LINES = {
     "requestBody": {
-        "required": True,
+        "required": False,  # no line is a batch too
         "content": {"application/x-ndjson": {"schema": {"type": "string", "description": "An event a line"}}},
     }
 }

@@ -21,10 +21,15 @@ MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 CACHE = "private, no-cache"
 
 
+class _TileResponse(Response):
+    media_type = MEDIA_TYPE
+
+
 @router.get(
     "/tiles/{layer}/{z}/{x}/{y}.mvt",
+    response_class=_TileResponse,
     responses={
-        200: {"content": {MEDIA_TYPE: {}}, "description": "A tile"},
+        200: {"description": "A tile"},
         204: {"description": "Nothing here"},
         304: {"description": "Still the same"},
         **problems.documented(401, 403, 404, 422, 503),

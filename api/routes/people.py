@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api import problems, shapes
 from api.deps import ThePrincipal, TheReader, TheService
+from api.schemas_answers import Assignments, Units, Workers
 from api.service import Service
 from gridmap.access import Principal
 from gridmap.event_queries import visible_row
@@ -36,7 +37,7 @@ def _served(service: Service, principal: Principal, area: str | None) -> list[st
     ] or [area]
 
 
-@router.get("/workers", responses=problems.documented(401, 403, 404, 422, 503))
+@router.get("/workers", responses={200: {"model": Workers}, **problems.documented(401, 403, 404, 422, 503)})
 def workers(
     service: TheService,
     principal: ThePrincipal,
@@ -70,7 +71,7 @@ def workers(
     return shapes.json_response({"workers": shaped, "total": len(people)})
 
 
-@router.get("/units", responses=problems.documented(401, 403, 404, 422, 503))
+@router.get("/units", responses={200: {"model": Units}, **problems.documented(401, 403, 404, 422, 503)})
 def units(service: TheService, principal: ThePrincipal, area: str | None = None) -> Response:
     """Units with the areas that they serve, as far as I may see them."""
     roster = service.memory.roster
@@ -85,7 +86,9 @@ def units(service: TheService, principal: ThePrincipal, area: str | None = None)
     return shapes.json_response({"units": shaped})
 
 
-@router.get("/assignments", responses=problems.documented(401, 403, 404, 422, 503))
+@router.get(
+    "/assignments", responses={200: {"model": Assignments}, **problems.documented(401, 403, 404, 422, 503)}
+)
 def assignments(service: TheService, principal: ThePrincipal, area: str | None = None) -> Response:
     """Who serves which area today, many to many."""
     roster = service.memory.roster

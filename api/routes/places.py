@@ -25,6 +25,7 @@ from api.deps import (
 )
 from api.located import shaped
 from api.schemas import Feature, FeatureCollection, Located, LocateQuery, to_wgs84
+from api.schemas_answers import Editions, Lineage, SearchResults
 from api.service import Service
 from gridmap import areas as area_loads
 from gridmap import crs as reference_systems
@@ -49,7 +50,9 @@ async def locate(request: Request) -> Response:
     service = service_of(request)
     scope = principal_of(request).require("areas")
     try:
-        asked = LocateQuery.model_validate(dict(parse_qsl(request.scope["query_string"].decode())))
+        asked = LocateQuery.model_validate(
+            dict(parse_qsl(request.scope["query_string"].decode("utf-8", "replace")))
+        )
     except ValidationError as error:
         raise problems.invalid(error) from error
     x, y = to_wgs84(asked.lon, asked.lat, reference_systems.normalise(asked.crs))
@@ -83,7 +86,9 @@ def _snapshot(service: Service, edition: int | None, at: str | None) -> Snapshot
 
 
 @router.get(
-    "/areas", responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)}
+    "/areas",
+    response_class=shapes.GeoJSONResponse,
+    responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)},
 )
 def areas(  # noqa: PLR0913  # the query's parameters
     request: Request,
@@ -147,7 +152,9 @@ def _visible(snapshot: Snapshot, scope: Scope, code: str) -> int:
 
 
 @router.get(
-    "/areas/{code}", responses={200: {"model": Feature}, **problems.documented(401, 403, 404, 422, 503)}
+    "/areas/{code}",
+    response_class=shapes.GeoJSONResponse,
+    responses={200: {"model": Feature}, **problems.documented(401, 403, 404, 422, 503)},
 )
 def area(  # the query's parameters
     code: str,
@@ -168,7 +175,10 @@ def area(  # the query's parameters
     return Response(body[start : body.rindex(b"]")], media_type=shapes.GEOJSON)
 
 
-@router.get("/areas/{code}/lineage", responses=problems.documented(401, 403, 404, 422, 503))
+@router.get(
+    "/areas/{code}/lineage",
+    responses={200: {"model": Lineage}, **problems.documented(401, 403, 404, 422, 503)},
+)
 def lineage(code: str, principal: ThePrincipal, session: TheReader) -> Response:
     """Where an area came from and where it went, by edition; codes beyond my areas are null."""
     scope = principal.require("areas")
@@ -195,7 +205,7 @@ def lineage(code: str, principal: ThePrincipal, session: TheReader) -> Response:
     return shapes.json_response({"code": code, "lineage": [dict(step) for step in steps]})
 
 
-@router.get("/editions", responses=problems.documented(401, 403, 422, 503))
+@router.get("/editions", responses={200: {"model": Editions}, **problems.documented(401, 403, 503)})
 def editions(service: TheService, principal: ThePrincipal, session: TheReader) -> Response:
     """Editions, newest first; `in_force_from` null means since ever."""
     principal.require("areas")
@@ -207,7 +217,7 @@ def editions(service: TheService, principal: ThePrincipal, session: TheReader) -
 Kind = Literal["area", "street", "event"]
 
 
-@router.get("/search", responses=problems.documented(401, 403, 422, 503))
+@router.get("/search", responses={200: {"model": SearchResults}, **problems.documented(401, 403, 422, 503)})
 def search(
     q: str,
     service: TheService,

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 import orjson
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from api import problems, rendering, shapes
 from api.deps import ThePrincipal, TheService, principal_of
 from api.metrics import MEDIA_TYPE
 from api.routes.session import home
+from api.schemas_answers import Health, Readiness
 from api.service import Service
 from api.tokens import Claims
 from gridmap.access import Principal
@@ -53,13 +54,13 @@ def _page_of(request: Request, service: Service, path: str, template: str) -> Re
     return rendering.page(request, service, template, values)
 
 
-@router.get("/healthz", tags=["operation"])
+@router.get("/healthz", tags=["operation"], responses={200: {"model": Health}})
 async def healthz() -> Response:
     """The process answers."""
     return shapes.json_response({"status": "ok"})
 
 
-@router.get("/readyz", tags=["operation"], responses=problems.documented(503))
+@router.get("/readyz", tags=["operation"], responses={200: {"model": Readiness}, **problems.documented(503)})
 def readyz(service: TheService) -> Response:
     """Requests can be served: the database answers and the boundaries are in memory."""
     try:
@@ -78,7 +79,9 @@ def readyz(service: TheService) -> Response:
     )
 
 
-@router.get("/metrics", tags=["operation"], responses=problems.documented(401, 403))
+@router.get(
+    "/metrics", tags=["operation"], response_class=PlainTextResponse, responses=problems.documented(401, 403)
+)
 def metrics(request: Request, service: TheService) -> Response:
     """Counts and states for Prometheus: open to this machine, from elsewhere for admins."""
     if request.client is None or request.client.host not in LOOPBACK:
@@ -86,7 +89,16 @@ def metrics(request: Request, service: TheService) -> Response:
     return Response(service.metrics.text(), media_type=MEDIA_TYPE)
 
 
-@router.get("/api/stream", tags=["live"], responses=problems.documented(401, 403, 404, 503))
+class _StreamResponse(StreamingResponse):
+    media_type = "text/event-stream"
+
+
+@router.get(
+    "/api/stream",
+    tags=["live"],
+    response_class=_StreamResponse,
+    responses=problems.documented(401, 403, 404, 422, 503),
+)
 async def stream(
     request: Request, service: TheService, principal: ThePrincipal, area: str | None = None
 ) -> Response:
@@ -97,7 +109,7 @@ async def stream(
         snapshot = service.memory.snapshot
         below = snapshot.path[visible_row(snapshot, scope, area)]
     follow = _follow(request, service, request.scope["state"]["claims"], below)
-    return StreamingResponse(follow, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return _StreamResponse(follow, headers={"X-Accel-Buffering": "no"})
 
 
 async def _follow(
