@@ -199,23 +199,30 @@ class Provider:
 
 
 @contextmanager
+def serving(app: Any, listening: socket.socket, **options: Any) -> Iterator[None]:
+    """Serves an application from a thread; options are uvicorn's."""
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, **options)
+    runner = uvicorn.Server(config)
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 30
+    while not runner.started and thread.is_alive() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert runner.started
+    yield
+    runner.should_exit = True
+    thread.join(10)
+
+
+@contextmanager
 def provided(**options: Any) -> Iterator[Provider]:
     """Serves one on a port of its own; options are uvicorn's."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         scheme = "https" if options else "http"
         provider = Provider(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}")
-        config = uvicorn.Config(provider.app(), log_level="error", timeout_graceful_shutdown=1, **options)
-        runner = uvicorn.Server(config)
-        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        until = time.monotonic() + 20
-        while not runner.started and thread.is_alive() and time.monotonic() < until:
-            time.sleep(0.02)
-        assert runner.started
-        yield provider
-        runner.should_exit = True
-        thread.join(10)
+        with serving(provider.app(), listening, **options):
+            yield provider
 
 
 def by_hand(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
