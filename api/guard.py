@@ -81,8 +81,11 @@ class Guard:
         self._headers = (
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"cross-origin-resource-policy", b"same-origin"),
             (b"content-security-policy", CSP.format(basemap=f" {basemap}" if basemap else "").encode()),
         )
+        self._secure_headers = (*self._headers, (b"strict-transport-security", b"max-age=31536000"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, or says why not."""
@@ -93,7 +96,8 @@ class Guard:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = number
         logs.request_number.set(number)
-        answer = _Answer(scope["path"], number, self._headers, send)
+        headers = self._secure_headers if scope["scheme"] == "https" else self._headers
+        answer = _Answer(scope["path"], number, headers, send)
         began = time.perf_counter()
         try:
             await self._answered(scope, receive, answer, state)
@@ -132,7 +136,7 @@ class Guard:
             said = problems.known(error, number)
             await said(scope, receive, answer.send)
         except Exception:
-            _log.exception("request %s %s %s failed", number, scope["method"], scope["path"])
+            _log.exception("request %s %s %r failed", number, scope["method"], scope["path"])
             if not answer.started:
                 await problems.internal(number)(scope, receive, answer.send)
             elif not answer.finished:

@@ -1,14 +1,20 @@
 """Logs: a line a thing, for people or for programs, each with the number of the request that it belongs to.
 
-Nothing here knows what a request carried: paths are logged without their query, headers and bodies never.
+Nothing here knows what a request carried: paths are logged without their query, headers and bodies never. Of an
+error in the database its kind is logged and what PostgreSQL says in one sentence, not the row that it shows.
 """
 
 import contextvars
 import datetime as dt
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
 
 import orjson
+import psycopg
+from sqlalchemy.exc import DBAPIError
 
 ACCESS = logging.getLogger("gridmap.access")
 request_number: contextvars.ContextVar[str] = contextvars.ContextVar("request_number", default="")
@@ -21,7 +27,38 @@ class _Numbered(logging.Filter):
         return True
 
 
-class _Json(logging.Formatter):
+class _Discreet(logging.Formatter):
+    """Tells errors, but nothing of the rows that they were about."""
+
+    def formatException(  # noqa: N802  # logging's name
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        return "".join(_told(ei[1])).rstrip() if ei[1] is not None else ""
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    if error.__cause__ is not None:
+        yield from _told(error.__cause__)
+        yield "\nThe above was the direct cause of:\n\n"
+    elif error.__context__ is not None and not error.__suppress_context__:
+        yield from _told(error.__context__)
+        yield "\nWhile that was handled:\n\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__module__}.{type(error).__qualname__}: {_sentence(error)}\n"
+
+
+def _sentence(error: BaseException) -> str:
+    inner = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(inner, psycopg.Error):
+        # Its text may show a whole row ("Failing row contains …"); of class 22 even its sentence shows the value.
+        shows = (inner.sqlstate or "22").startswith("22")
+        sentence = "" if shows else inner.diag.message_primary
+        return f"{inner.sqlstate or ''} {sentence or type(inner).__name__}".strip()
+    return str(error)
+
+
+class _Json(_Discreet):
     """A JSON object a line: at, level, logger, message, request, error, and what the line is about."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -40,7 +77,7 @@ class _Json(logging.Formatter):
         return orjson.dumps(line, option=orjson.OPT_UTC_Z, default=str).decode()
 
 
-class _Text(logging.Formatter):
+class _Text(_Discreet):
     def format(self, record: logging.LogRecord) -> str:
         number = getattr(record, "request", "")
         text = super().format(record)

@@ -6,6 +6,7 @@ A mark says whose export it is. It goes into the file where its kind has a place
 import csv
 import gzip
 import json
+import re
 import shutil
 import tempfile
 import warnings
@@ -34,6 +35,7 @@ OTHER_ENDINGS: Final = (".geojson", ".json", ".parquet", ".geoparquet", ".csv", 
 GEOMETRY: Final = "geometry"
 SHAPEFILE_NAME: Final = 10
 SHEET_ROWS: Final = 1_048_575
+ILLEGAL_IN_A_SHEET: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 MARK: Final = "gridmap_export"
 MARK_BESIDE: Final = ".mark.json"  # the file beside one that has no place for a mark
 _NO_PLACE: Final = (".shp", ".csv", ".csv.gz")
@@ -290,10 +292,20 @@ def _text_columns(geometry: NDArray[np.object_], *, points: bool) -> list[list[A
 
 def _write_sheet(path: Path, table: Table) -> int:
     from openpyxl import Workbook  # noqa: PLC0415  # 0.2 s
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
 
     book = Workbook(write_only=True)
     book.properties.description = table.mark_text().get(MARK)
     sheet = book.create_sheet(table.layer)
+
+    def cell(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        # A source chooses its numbers: one that begins with = is text, not a formula.
+        made = WriteOnlyCell(sheet, ILLEGAL_IN_A_SHEET.sub("", value))
+        made.data_type = "s"
+        return made
+
     sheet.append([*table.schema.names, "lon", "lat"])
     rows = 0
     for columns, geometry in table.chunks:
@@ -305,6 +317,6 @@ def _write_sheet(path: Path, table: Table) -> int:
         # A cell cannot hold a long border: a sheet gets a point inside.
         inner = shapely.point_on_surface(geometry)
         for row in zip(*columns, *_text_columns(inner, points=True), strict=True):
-            sheet.append(row)
+            sheet.append([cell(value) for value in row])
     book.save(path)
     return rows

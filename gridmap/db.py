@@ -74,6 +74,7 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=10,
             pool_pre_ping=False,  # a round trip each; a broken one answers 503, the pool renews
+            hide_parameters=True,  # an error is logged; what an event's text says is not
             connect_args={"options": options, "prepare_threshold": 3, "connect_timeout": 10},
         )
         self._read_engine = self.engine.execution_options(postgresql_readonly=True)

@@ -44,8 +44,8 @@ class Settings:
     """
 
     home: Path
-    database_url: str | None = None
-    secret_key: str | None = None
+    database_url: str | None = field(default=None, repr=False)  # with its password
+    secret_key: str | None = field(default=None, repr=False)
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     basemap_url: str | None = None
     withhold_below: int = 3

@@ -18,6 +18,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import uvicorn
 from click.testing import CliRunner
 from cryptography import x509
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api import connections, logs
+from api import connections, logs, rendering
 from api.cli import main
 
 GRIDMAP = Path(sys.executable).with_name("gridmap")
@@ -112,6 +113,84 @@ def test_text_logs_are_for_people_and_name_the_request_of_a_warning(app, root_lo
     logging.getLogger("gridmap.api").warning("odd")
     assert re.search(r"WARNING gridmap.api odd \[abc123\]$", capsys.readouterr().err.strip())
     logs.request_number.set("")
+
+
+def test_what_fails_in_the_database_is_logged_without_the_row(app, root_logger, capsys):
+    logs.configure("json")
+    secret = "隐私标题"
+    for statement, values in (
+        ("INSERT INTO account (name, display_name) VALUES (NULL, :text)", {"text": secret}),
+        ("SELECT CAST(:text AS integer)", {"text": secret}),
+        ("SELECT 1 FROM nowhere WHERE name = :text", {"text": secret}),
+        ("SELECT :text", {"text": secret + "\x00"}),
+    ):
+        try:
+            with app.service.database.writer() as session:
+                session.execute(sa.text(statement), values)
+        except Exception:
+            logging.getLogger("gridmap.api").exception("request failed")
+        else:
+            pytest.fail(statement)
+    written = capsys.readouterr().err
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert len([line for line in lines if line["message"] == "request failed"]) == 4
+    assert "sqlalchemy" in written, "what it was is said"
+    assert 'relation \\"nowhere\\" does not exist' in written
+    assert "test_operation.py" in written, "and where"
+    assert secret not in json.dumps(lines, ensure_ascii=False)
+
+
+def test_every_answer_has_the_security_headers(app, monkeypatch):
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr("api.routes.session.home", fail)
+    admin = app.as_("admin")
+    static = re.search(r'src="(/static/[^"]+)"', app.client.get("/login").text).group(1)
+    seen = {}
+    for path, caller in (
+        ("/login", app.client),
+        ("/", app.client),
+        (static, app.client),
+        ("/static/nothing", app.client),
+        ("/nowhere", app.client),
+        ("/api/nowhere", app.client),
+        ("/api/nowhere", admin),
+        ("/api/areas?limit=x", admin),
+        ("/api/areas", admin),
+        ("/api/me", admin),
+        ("/api/tiles/grids/13/0/0.mvt", admin),
+        ("/api/openapi.json", app.client),
+        ("/healthz", app.client),
+        ("/metrics", app.client),
+    ):
+        answer = caller.get(path, follow_redirects=False)
+        seen[answer.status_code] = path
+        headers = answer.headers
+        policy = headers["content-security-policy"]
+        assert "script-src 'self'" in policy, path
+        assert "unsafe" not in policy, path
+        for part in ("object-src 'none'", "base-uri 'none'", "frame-ancestors 'self'", "form-action 'self'"):
+            assert part in policy, path
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert "strict-transport-security" not in headers, "not over plain HTTP"
+        assert "server" not in headers
+        if not path.startswith(("/static", "/healthz", "/metrics", "/nowhere")) and answer.status_code == 200:
+            assert headers["cache-control"] == "no-store", path
+    assert set(seen) >= {200, 204, 303, 401, 404, 422, 500}
+    secure = app.client.get("https://127.0.0.1/nowhere").headers
+    assert secure["strict-transport-security"] == "max-age=31536000"
+
+
+def test_pages_carry_no_script_or_style_of_their_own():
+    for template in (Path(rendering.__file__).parent / "pages" / "templates").glob("*.html"):
+        text = template.read_text("utf-8")
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", text), (
+            template.name
+        )
 
 
 def free_port():

@@ -203,6 +203,16 @@ def test_a_dump_says_who_took_it_out_when_why_and_by_which_edition(furnished, tm
     assert records == [("operator", "年度检查 yearly")] * len(kinds)
 
 
+def test_what_a_source_wrote_becomes_no_formula_in_a_sheet(county, table, tmp_path):
+    lines = ("external_id,category,occurred_at,lon,lat,title", "=1+1,appeal,2026-03-02,112.005,30.005,t")
+    county("load", "events", table(*lines), "--set", "source=s\x07", "--commit")
+    county("dump", "events", tmp_path / "e.xlsx", "--reason", "test")
+    sheet = openpyxl.load_workbook(tmp_path / "e.xlsx").active
+    cells = dict(zip((each.value for each in sheet[1]), sheet[2], strict=True))
+    assert (cells["external_id"].value, cells["external_id"].data_type) == ("=1+1", "s")
+    assert cells["source"].value == "s"
+
+
 def test_events_taken_out_without_a_reason_are_recorded_as_such_and_areas_need_none(
     furnished, tmp_path, monkeypatch
 ):
