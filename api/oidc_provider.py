@@ -5,13 +5,14 @@ somebody wants to sign in. Every call has an end: five seconds a step, ten for a
 """
 
 import asyncio
+import base64
 import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import anyio
 import httpx2
@@ -149,7 +150,7 @@ class Provider:
             raise away(f"{type(error).__name__}: {said}") from error
 
     def _client(self) -> AsyncOAuth2Client:
-        return AsyncOAuth2Client(
+        client = AsyncOAuth2Client(
             client_id=self.client_id,
             client_secret=self._settings.oidc_client_secret,
             scope=self._settings.oidc_scopes,
@@ -160,6 +161,8 @@ class Provider:
             trust_env=False,
             headers={"Accept-Encoding": "identity"},
         )
+        client.register_client_auth_method(("client_secret_basic", _basic))
+        return client
 
     async def _described(self, client: AsyncOAuth2Client) -> Mapping[str, Any]:
         async with self._one_reads:
@@ -272,6 +275,16 @@ class Provider:
         if not isinstance(named, str) or not 1 <= len(named) <= LONGEST or not named.isprintable():
             return None
         return None if wanted == "email" and claims.get("email_verified") is not True else named
+
+
+def _basic(
+    client: Any, _: str, uri: str, headers: dict[str, str], body: str
+) -> tuple[str, dict[str, str], str]:
+    """Id and secret in a header, each encoded first (OAuth 2.0, 2.3.1), which Authlib leaves out."""
+    # Seen: a provider that decodes takes a plus sign for a space, and refuses the client.
+    words = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(words.encode()).decode()}"
+    return uri, headers, body
 
 
 async def _json(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote_plus, urlencode
 
 import anyio
 import uvicorn
@@ -136,7 +136,7 @@ class Provider:
         """Takes a code once, from the client, the address and the verifier that it was given for."""
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
         asked = self.challenged.pop(form.get("code", ""), None)
-        basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        basic = base64.b64encode(f"{CLIENT}:{quote_plus(SECRET)}".encode()).decode()
         known = {
             "client_secret_basic": request.headers.get("authorization") == f"Basic {basic}",
             "client_secret_post": form.get("client_secret") == SECRET,

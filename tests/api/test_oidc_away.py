@@ -156,9 +156,9 @@ def test_an_answer_that_another_provider_gave(app, provider):
 
 
 def test_nobody_waits_for_a_provider_that_does_not_answer(app, provider, monkeypatch):
-    monkeypatch.setattr(oidc_provider, "STEP_S", 1.0)
+    monkeypatch.setattr(oidc_provider, "STEP_S", 3.0)
     begun = agree(begin(app.client))
-    provider.faults.delay_s["token"] = 3.0
+    provider.faults.delay_s["token"] = 6.0
     kept, answers = app.client.cookies["gridmap_oidc"], []
 
     def come():
@@ -168,11 +168,10 @@ def test_nobody_waits_for_a_provider_that_does_not_answer(app, provider, monkeyp
     waiting = threading.Thread(target=come)
     waiting.start()
     time.sleep(0.2)
-    began = time.perf_counter()
     assert app.client.get("/healthz").status_code == 200
     assert app.client.post("/api/token", data={"username": "admin", "password": PASSWORD}).status_code == 200
-    assert time.perf_counter() - began < 0.8  # meanwhile the first still waits
-    waiting.join(10)
+    assert answers == []  # the first still waits
+    waiting.join(20)
     assert outcome(answers[0]) == AWAY
 
 
@@ -187,7 +186,7 @@ def test_an_answer_drop_by_drop_ends_too(app, provider, monkeypatch):
     provider.faults.answers["openid-configuration"] = lambda: StreamingResponse(drops())
     began = time.perf_counter()
     assert outcome(app.client.get("/login/oidc", follow_redirects=False)) == AWAY
-    assert time.perf_counter() - began < 3
+    assert time.perf_counter() - began < 8  # of ten that the drops would take
 
 
 def test_only_so_many_ask_at_once(app, provider, monkeypatch):
