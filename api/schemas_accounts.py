@@ -124,6 +124,7 @@ class User(BaseModel):
     identity: Identity | None = Field(
         None, description="Of one account asked for, unless it holds roles elsewhere."
     )
+    provider: str | None = Field(None, description="The external provider of this installation, likewise.")
 
 
 class UserPage(BaseModel):

@@ -78,7 +78,7 @@ def add(service: TheService, principal: ThePrincipal, asked: UserIn) -> Response
 
 
 @router.get("/{name}", responses={200: {"model": User}, **problems.documented(401, 403, 404, 422, 503)})
-def user(name: TheName, principal: ThePrincipal, session: TheReader) -> Response:
+def user(name: TheName, service: TheService, principal: ThePrincipal, session: TheReader) -> Response:
     """One account; `locked` while its name waits after too many wrong passwords."""
     scope = principal.require("admin")
     found = account_changes.one(session, scope, name)
@@ -88,6 +88,7 @@ def user(name: TheName, principal: ThePrincipal, session: TheReader) -> Response
             **_shaped(found),
             "locked": throttle.is_locked(session, name),
             "identity": None if identity is None else asdict(identity),
+            "provider": service.settings.oidc_issuer,
         }
     )
 

@@ -1,6 +1,7 @@
 // Accounts: a list, one of them beside it, and what can be done with it.
 import { get, send } from "./api.js";
 import { ask, chooseArea, chooseRole, field, labelled, reveal, said } from "./admin_forms.js";
+import { identityFields, identityGiven, identityOf } from "./admin_identity.js";
 import { byId, draw, h, icon } from "./dom.js";
 import { shortMoment, t } from "./i18n.js";
 import { announce, bones, empty, failed, toast } from "./states.js";
@@ -95,7 +96,7 @@ export function createUsers() {
       [h("p", { class: "mid" }, `${state.chosen.display_name} · ${state.chosen.name}`), more, reason()],
       label,
       (form) => act({ action, reason: given(form, "reason"), ...body(form) }, done),
-      ["disable", "revoke", "role_remove"].includes(action),
+      ["disable", "revoke", "role_remove", "identity_unbind"].includes(action),
     );
 
   function removeRole(held) {
@@ -236,6 +237,13 @@ export function createUsers() {
       button("admin.set_password", () =>
         confirm("password", t("admin.set_password"), t("admin.save"), t("admin.saved"), password(), (form) => ({ password: form.get("password") })),
       ),
+      user.identity
+        ? button("admin.identity_unbind", () => confirm("identity_unbind", t("admin.identity_unbind"), t("admin.identity_unbind"), t("admin.saved")), true)
+        : user.provider
+          ? button("admin.identity_bind", () =>
+              confirm("identity_bind", t("admin.identity_bind"), t("admin.identity_bind"), t("admin.saved"), identityFields(), identityGiven),
+            )
+          : null,
       user.roles.every((one) => one.role === "source") ? button("admin.machine", machine) : null,
       button("admin.revoke", () => confirm("revoke", t("admin.revoke"), t("admin.revoke"), t("admin.saved")), true),
       user.disabled_at
@@ -252,6 +260,7 @@ export function createUsers() {
       ["admin.signed_in", moment(user.signed_in_at)],
       ["admin.created", moment(user.created_at)],
       ["admin.source", user.source],
+      ["admin.identity", user.elsewhere ? null : identityOf(user)],
     ].filter(([, value]) => value);
     draw(
       detail,
