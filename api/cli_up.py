@@ -21,7 +21,7 @@ from api import logs
 from api.connections import Impatient
 from api.metrics import FOLDER_VARIABLE
 from api.operator import Tool
-from gridmap import accounts
+from gridmap import accounts, provider_settings
 from gridmap.db import Database
 from gridmap.errors import Conflict, NotPossible, Unavailable
 from gridmap.settings import Settings
@@ -74,6 +74,7 @@ def up(  # click hands over options by name
     logs.configure(tool.settings.log_format)
     _require_port(host, port)
     _require_key_pair(certificate, key)
+    provider_settings.trust(tool.settings.oidc_ca_file)  # workers would only die of it, over and over
     url = _running_database(tool)
     if demo:
         _demonstrate(tool, demo_size)

@@ -7,7 +7,6 @@ somebody wants to sign in. Every call has an end: five seconds a step, ten for a
 import asyncio
 import base64
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,9 +23,9 @@ from authlib.oidc.discovery import get_well_known_url
 from api.oidc_attempt import Attempt
 from api.oidc_token import Expected, Key, UnknownKey, refused, usable_keys, verified
 from api.oidc_transport import Bounded
-from gridmap.errors import InvalidInput, NotPossible, Unauthorised, Unavailable
+from gridmap.errors import InvalidInput, Unauthorised, Unavailable
 from gridmap.provider_identities import LONGEST, Proven
-from gridmap.provider_settings import is_safe_url
+from gridmap.provider_settings import is_safe_url, trust
 from gridmap.settings import Settings
 
 CALLBACK = "/login/oidc/callback"
@@ -64,7 +63,7 @@ class Provider:
         self.client_id: str = settings.oidc_client_id
         self.public_url: str = settings.public_url
         self._settings, self._clock = settings, clock
-        self._trust = _trust(settings.oidc_ca_file)
+        self._trust = trust(settings.oidc_ca_file)
         self._document: Mapping[str, Any] = {}
         self._keys: tuple[Key, ...] = ()
         self._document_at = self._keys_at = self._keys_tried_at = -KEPT_S
@@ -301,12 +300,3 @@ async def _json(
     if not isinstance(document, dict):
         raise away(f"{url} gives no JSON object")
     return document
-
-
-def _trust(authority: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=authority)  # a file alone, or what the system trusts
-    except (OSError, ssl.SSLError) as error:
-        raise NotPossible(
-            f"GRIDMAP_OIDC_CA_FILE={authority!r} cannot be read as certificates in PEM: {error}"
-        ) from error

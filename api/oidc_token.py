@@ -21,6 +21,7 @@ ALGORITHMS = tuple(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits i
 LEEWAY_S = 60
 OLDEST_S = 600
 SHORTEST_RSA = 2048
+MOST_KEYS = 100
 Key = RSAKey | ECKey
 
 
@@ -47,7 +48,7 @@ def usable_keys(document: Mapping[str, Any]) -> tuple[Key, ...]:
     """Public keys of a JWK set that may sign; what else stands there, or is broken or weak, is left out."""
     listed = document.get("keys")
     keys: list[Key] = []
-    for each in listed if isinstance(listed, list) else ():
+    for each in listed[:MOST_KEYS] if isinstance(listed, list) else ():
         if not isinstance(each, dict) or each.get("use", "sig") != "sig" or "d" in each:
             continue
         with contextlib.suppress(JoseError, ValueError, TypeError, KeyError):

@@ -1,11 +1,12 @@
 """Settings of an external sign-in: which provider, and under which address browsers know this service."""
 
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from typing import TypedDict
 from urllib.parse import urlsplit
 
-from gridmap.errors import InvalidInput
+from gridmap.errors import InvalidInput, NotPossible
 
 CLAIM = "preferred_username"
 SCOPES = "openid profile"
@@ -41,6 +42,20 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def trust(authority: str | None) -> ssl.SSLContext:
+    """Whose certificates are believed: a file's alone, or the system's.
+
+    Raises:
+        NotPossible: the file cannot be read as certificates.
+    """
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:  # ssl's errors too
+        raise NotPossible(
+            f"GRIDMAP_OIDC_CA_FILE={authority!r} cannot be read as certificates in PEM: {error}"
+        ) from error
 
 
 def read(env: Mapping[str, str]) -> ProviderSettings:

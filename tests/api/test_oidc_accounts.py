@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from api.cli import main
 from gridmap import accounts
 from tests.api.conftest import PASSWORD, furnish, serve
+from tests.bench.served import free_port
 
 ISSUER = "https://sso.example/realms/county"
 TOWN = "990126001"
@@ -109,3 +110,24 @@ def test_over_http_within_ones_areas(own_app):
     records = mayor.get("/api/audit", params={"object": "account:west"}).json()["records"]
     done = [each["action"] for each in records if "identity" in each["action"]]
     assert done == ["account.identity_unbind", "account.identity_bind"]
+
+
+def test_settings_that_will_not_do_stop_the_service_before_any_work(tmp_path):
+    environment = {
+        "GRIDMAP_HOME": str(tmp_path / "home"),
+        "GRIDMAP_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "GRIDMAP_PUBLIC_URL": "https://gridmap.example",
+        "GRIDMAP_OIDC_CLIENT_ID": "gridmap",
+    }
+    for wrong, named in (
+        ({"GRIDMAP_OIDC_ISSUER": "http://sso.example"}, "GRIDMAP_OIDC_ISSUER"),
+        ({"GRIDMAP_OIDC_ISSUER": ISSUER, "GRIDMAP_OIDC_CLIENT_ID": ""}, "GRIDMAP_OIDC_CLIENT_ID"),
+        (
+            {"GRIDMAP_OIDC_ISSUER": ISSUER, "GRIDMAP_OIDC_CA_FILE": str(tmp_path / "no.pem")},
+            "GRIDMAP_OIDC_CA_FILE",
+        ),
+    ):
+        result = CliRunner(env={**environment, **wrong}).invoke(main, ["up", "--port", str(free_port())])
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"gridmap: {named}=")
+        assert "\n" not in result.stderr.strip()
