@@ -119,7 +119,8 @@ class Guard:
             finally:  # also what is refused: guessing costs as much as asking
                 principal: Principal | None = state.get("principal")
                 client = scope["client"]
-                self._limits.count(scope["path"], principal, client[0] if client else None)
+                address = client[0] if client else None
+                self._limits.count(scope["method"], scope["path"], principal, address)
             answer.cookie = self._renewed(scope, state)
             content = self._limits.body(receive, self._service.settings.max_body_bytes)
             turn = self._limits.turn(scope["method"], scope["path"], principal)

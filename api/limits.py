@@ -26,7 +26,7 @@ from gridmap.access import Principal
 from gridmap.errors import Unavailable
 from gridmap.settings import Settings
 
-BURST_S = 5.0  # of its rate may somebody use at once
+BURST_S = 10.0  # of its rate may somebody use at once
 MOST_KEYS = 10_000  # accounts or addresses that a process counts apart; about a megabyte
 SWEEP_S = 1.0
 LONGEST_ADDRESS = 45
@@ -38,21 +38,27 @@ BODY_GRACE_S = 30.0
 BODY_BYTES_PER_S = 10_000  # slower than any line in use today
 LOOK_S = 2.0
 
+ORDINARY, HEAVY = 10, 100
+# What an account's request weighs in its rate: about the time that it takes. Not listed: `ORDINARY`.
+WEIGHTS: Mapping[tuple[str, str], int] = {
+    ("POST", "/api/events"): 1,
+    ("GET", "/api/locate"): 1,
+    ("GET", "/api/me"): 1,
+    ("GET", "/healthz"): 0,
+    ("POST", "/api/me/password"): HEAVY,
+    ("GET", "/api/heat"): HEAVY,
+    ("GET", "/api/heat/map"): HEAVY,
+    ("GET", "/api/heat/map.png"): HEAVY,
+    ("GET", "/api/indicators"): HEAVY,
+    ("POST", "/api/events/reassign"): HEAVY,
+}
 SIGN_IN = 20  # a password costs 0.1 s of a core and 64 MiB
-HEAVY = 20
-# What a request weighs in the rate; 1 unless it stands here. A probe that is refused says that the service is down.
-WEIGHTS: Mapping[str, int] = {
-    "/healthz": 0,
-    "/login": 2,
-    "/login/oidc": 2,
-    "/login/oidc/callback": SIGN_IN,
-    "/api/token": SIGN_IN,
-    "/api/me/password": SIGN_IN,
-    "/api/heat": HEAVY,
-    "/api/heat/map": HEAVY,
-    "/api/heat/map.png": HEAVY,
-    "/api/indicators": HEAVY,
-    "/api/events/reassign": HEAVY,
+# The same of a stranger. Not listed: 1. A probe that is refused says that the service is down.
+STRANGERS_WEIGHTS: Mapping[tuple[str, str], int] = {
+    ("GET", "/healthz"): 0,
+    ("POST", "/login"): SIGN_IN,
+    ("GET", "/login/oidc/callback"): SIGN_IN,
+    ("POST", "/api/token"): SIGN_IN,
 }
 
 
@@ -257,20 +263,19 @@ class Limits:
             ("POST", "/api/events/reassign"): heavy,
         }
 
-    def count(self, path: str, principal: Principal | None, address: str | None) -> None:
+    def count(self, method: str, path: str, principal: Principal | None, address: str | None) -> None:
         """Counts a request.
 
         Raises:
             TooMany: its account, or without one its address, has had enough for now.
         """
-        weight = WEIGHTS.get(path, 1)
         if principal is not None:
-            wait_s = self._accounts.take(principal.account, weight)
+            wait_s = self._accounts.take(principal.account, WEIGHTS.get((method, path), ORDINARY))
             if wait_s:
                 self.refused("rate")
                 raise TooMany("Too many requests of this account; slow down", "too_many_requests", wait_s)
             return
-        wait_s = self._addresses.take(counted_as(address), weight)
+        wait_s = self._addresses.take(counted_as(address), STRANGERS_WEIGHTS.get((method, path), 1))
         if wait_s:
             self.refused("address")
             detail = "Too many requests without valid credentials from this address; slow down"

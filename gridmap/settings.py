@@ -29,7 +29,7 @@ class Settings:
         max_body_bytes: largest request body.
         pool_size: database connections a process keeps.
         statement_timeout_s: longest statement of a request, in seconds.
-        requests_per_second: of one account, in one process; some weigh more than one.
+        requests_per_second: posts of one account, in one process; most other requests weigh more.
         address_requests_per_second: of one address without valid credentials, in one process.
         heavy_at_once: heat, indicators and the like that one account has running in a process.
         proxies: addresses and networks whose X-Forwarded-For and -Proto are believed.
@@ -54,7 +54,7 @@ class Settings:
     max_body_bytes: int = 64 * 1024 * 1024
     pool_size: int = 12
     statement_timeout_s: float = 60.0
-    requests_per_second: float = 2000.0
+    requests_per_second: float = 3000.0
     address_requests_per_second: float = 400.0
     heavy_at_once: int = 4
     proxies: tuple[str, ...] = ("127.0.0.1",)
@@ -113,7 +113,7 @@ class Settings:
             max_body_bytes=int(number("GRIDMAP_MAX_BODY_BYTES", 64 * 1024 * 1024, 1024)),
             pool_size=int(number("GRIDMAP_POOL_SIZE", 12, 1)),
             statement_timeout_s=number("GRIDMAP_STATEMENT_TIMEOUT_S", 60, 1),
-            requests_per_second=number("GRIDMAP_REQUESTS_PER_SECOND", 2000, 1),
+            requests_per_second=number("GRIDMAP_REQUESTS_PER_SECOND", 3000, 1),
             address_requests_per_second=number("GRIDMAP_ADDRESS_REQUESTS_PER_SECOND", 400, 1),
             heavy_at_once=int(number("GRIDMAP_HEAVY_AT_ONCE", 4, 1)),
             proxies=_proxies(env.get("GRIDMAP_PROXIES") or "127.0.0.1"),
