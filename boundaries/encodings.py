@@ -99,7 +99,7 @@ def known(encoding: str) -> str:
     """
     try:
         name = codecs.lookup(encoding).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:  # ValueError: a NUL in the name, as a broken .cpg may hold
         raise InvalidInput(
             f"--encoding {encoding!r} is no known encoding; for example utf-8, gb18030, latin1",
             code="unknown_encoding",

@@ -201,5 +201,7 @@ def _gdal_errors(path: Path) -> Iterator[None]:
         else:
             what = f"cannot be read ({text.partition(';')[0].splitlines()[0][:160]}); copy or export it again"
         raise bad_file(path, what) from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    # What GDAL meets while it reads on comes out of Arrow as an OSError; pyogrio 0.13 has no word for a .prj that
+    # it cannot turn into WKT, and stumbles over its own variable.
+    except (pa.ArrowException, OSError, UnicodeDecodeError, UnboundLocalError) as error:
         raise bad_file(path, f"is damaged ({str(error).splitlines()[0][:160]}); export it again") from error
