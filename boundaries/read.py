@@ -6,6 +6,7 @@ shape: columns of plain values, and geometry in the file's own reference system 
 """
 
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ UNPACKED_LIMIT: Final = 64 << 20
 UNPACKED_RATIO: Final = 200
 UNPACKED_MOST: Final = 32 << 30
 
+MOST_COLUMNS: Final = 16_384  # a spreadsheet's
 CSV_ENDINGS: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 PARQUET_ENDINGS: Final = (".parquet", ".geoparquet", ".pq")
 
@@ -133,6 +135,19 @@ def bad_file(path: Path, what: str) -> InvalidInput:
     return InvalidInput(
         f"{path.name}: {what}", code="bad_file", findings=[{"file": path.name, "message": what}]
     )
+
+
+def check_names(path: Path, names: list[str]) -> None:
+    """Refuses a table whose columns cannot be told apart, or are more than any spreadsheet has.
+
+    Raises:
+        InvalidInput: with the names that are there twice.
+    """
+    if len(names) > MOST_COLUMNS:
+        raise bad_file(path, f"has {len(names)} columns; at most {MOST_COLUMNS} are read: is it a table?")
+    twice = sorted(name for name, times in Counter(names).items() if name and times > 1)
+    if twice:
+        raise bad_file(path, f"has the column {', '.join(twice)} more than once; rename one")
 
 
 def kind_of(path: Path) -> str | None:

@@ -1,6 +1,7 @@
 """XLSX as a stream of chunks, read only, so that a long sheet does not fill the memory."""
 
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -9,14 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boundaries.read import Chunk, bad_file
+from boundaries.read import Chunk, bad_file, check_names
 from gridmap.errors import InvalidInput
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
 
-# What openpyxl and the readers of zip and XML under it raise on a damaged workbook.
-_DAMAGED = (zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError, EOFError)
+# What openpyxl and the readers of zip and XML under it raise on a damaged workbook: it looks nowhere itself.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    OSError,
+    SyntaxError,
+    EOFError,
+)
+MOST_ROWS = 1_048_576  # of a sheet; openpyxl makes up every row before the one that a damaged file names
 
 
 class SheetSource:
@@ -43,13 +57,12 @@ class SheetSource:
         self.columns = ["" if name is None else str(name).strip() for name in header]
         if not any(self.columns):
             raise bad_file(path, "its first row is no header of column names")
-        twice = sorted({name for name in self.columns if name and self.columns.count(name) > 1})
-        if twice:
-            raise bad_file(path, f"has the column {', '.join(twice)} more than once; rename one")
+        check_names(path, self.columns)
 
     def chunks(self, columns: Collection[str]) -> Iterator[Chunk]:
         """The rows, with these columns only; rows without any value are passed over."""
-        wanted = [(self.columns.index(name), name) for name in columns]
+        position = {name: at for at, name in enumerate(self.columns)}
+        wanted = [(position[name], name) for name in columns]
         with self._open() as book:
             total = max(book[self._sheet].max_row or 0, 1)
             filled = (
@@ -72,7 +85,9 @@ class SheetSource:
         try:
             book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)
         except _DAMAGED as error:
-            raise bad_file(self.path, f"is no readable workbook ({error}); save it as .xlsx again") from error
+            raise bad_file(
+                self.path, f"is no readable workbook ({_said(error)}); save it as .xlsx again"
+            ) from error
         try:
             yield book
         finally:
@@ -82,9 +97,13 @@ class SheetSource:
         sheet = book[self._sheet]
         sheet.reset_dimensions()  # some programs write a wrong extent
         try:
-            yield from sheet.iter_rows(min_row=first, values_only=True)
+            yield from islice(sheet.iter_rows(min_row=first, values_only=True), MOST_ROWS)
         except _DAMAGED as error:
-            raise bad_file(self.path, f"is damaged ({error}); save it as .xlsx again") from error
+            raise bad_file(self.path, f"is damaged ({_said(error)}); save it as .xlsx again") from error
+
+
+def _said(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 def _plain(value: Any) -> Any:

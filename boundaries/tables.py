@@ -18,7 +18,7 @@ import numpy as np
 
 from boundaries import encodings
 from boundaries.findings import Finding, shorten
-from boundaries.read import Chunk, bad_file
+from boundaries.read import Chunk, bad_file, check_names
 from gridmap.errors import InvalidInput
 
 LONGEST_FIELD = 64 << 20  # a polygon as WKT; more is a quote that was never closed
@@ -49,7 +49,8 @@ class CsvSource:
 
     def chunks(self, columns: Collection[str]) -> Iterator[Chunk]:
         """The rows, with these columns only; an empty cell is None."""
-        wanted = [(self.columns.index(name), name) for name in columns]
+        position = {name: at for at, name in enumerate(self.columns)}
+        wanted = [(position[name], name) for name in columns]
         try:
             with self._open() as (stream, file):
                 records = self._records(stream)
@@ -94,9 +95,7 @@ class CsvSource:
                 f"{self.path.name}, line 1: the header is not {self._encoding}; name the --encoding",
                 code="bad_encoding",
             )
-        twice = sorted({name for name in names if name and names.count(name) > 1})
-        if twice:
-            raise bad_file(self.path, f"has the column {', '.join(twice)} more than once; rename one")
+        check_names(self.path, names)
         return names
 
     def _records(self, raw: IO[bytes]) -> Iterator[Record]:
