@@ -35,7 +35,7 @@ class Period:
         """What was asked for; what was left open becomes the last twelve months."""
         if until is None:
             later = since is not None and since.tzinfo is not None and since >= now
-            until = since + dt.timedelta(days=1) if later and since else now
+            until = _shifted(since, dt.timedelta(days=1)) if later and since else now
         return cls(since or a_year_before(until), until)
 
     def year_before(self) -> "Period":
@@ -44,7 +44,7 @@ class Period:
 
     def previous(self) -> "Period":
         """The period of the same length that ends where this one begins."""
-        return Period(self.since - (self.until - self.since), self.since)
+        return Period(_shifted(self.since, self.since - self.until), self.since)
 
     def days(self, zone: ZoneInfo) -> list[dt.date]:
         """The local days that it touches, in order.
@@ -52,14 +52,28 @@ class Period:
         Raises:
             InvalidInput: more than three years (`period_too_long`).
         """
-        first = self.since.astimezone(zone).date()
-        last = (self.until - dt.timedelta(microseconds=1)).astimezone(zone).date()
+        try:
+            first = self.since.astimezone(zone).date()
+            last = (self.until - dt.timedelta(microseconds=1)).astimezone(zone).date()
+        except OverflowError as error:
+            raise _beyond() from error
         number = (last - first).days + 1
         if number > LONGEST_DAILY:
             raise InvalidInput(
                 f"{number} days are too many to list: at most {LONGEST_DAILY}", code="period_too_long"
             )
         return [first + dt.timedelta(days=step) for step in range(number)]
+
+
+def _shifted(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
+    try:
+        return moment + by
+    except OverflowError as error:
+        raise _beyond() from error
+
+
+def _beyond() -> InvalidInput:
+    return InvalidInput("The period reaches beyond the years 1 to 9999", code="bad_period")
 
 
 def a_year_before(moment: dt.datetime) -> dt.datetime:
