@@ -21,8 +21,11 @@ __all__ = ["DEFAULT", "Code", "Level", "Scheme"]
 
 Order = Literal["west_east", "rows"]
 
+MOST_DIGITS = 18  # of one level
 _ALLOWED = re.compile(r"[A-Za-z0-9_]+")
-_LEVEL = re.compile(r"(?P<kind>[a-z]+):(?P<digits>\d+)(@(?P<above>[a-z]+))?(:(?P<first>\d+)-(?P<last>\d+))?")
+_LEVEL = re.compile(
+    r"(?P<kind>[a-z]+):(?P<digits>[0-9]{1,2})(@(?P<above>[a-z]+))?(:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18}))?"
+)
 # centroids of one column of squares differ in the last bits; a tenth of a millimetre is one longitude
 _SAME_DEGREES = 1e-9
 
@@ -110,9 +113,12 @@ class Scheme:
                     f"level {level.kind!r} hangs from {level.above!r}, which does not stand before it",
                     code="bad_scheme",
                 )
-            if level.digits < 1 or not 0 <= level.first < level.numbers.stop <= 10**level.digits:
+            if (
+                not 1 <= level.digits <= MOST_DIGITS
+                or not 0 <= level.first < level.numbers.stop <= 10**level.digits
+            ):
                 raise InvalidInput(
-                    f"level {level.kind!r}: its numbers do not fit its {level.digits} digits",
+                    f"level {level.kind!r}: its numbers do not fit its {level.digits} digits, at most {MOST_DIGITS}",
                     code="bad_scheme",
                 )
             self._length[level.kind] = level.digits + (self._length[level.above] if level.above else 0)
