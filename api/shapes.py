@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import sqlalchemy as sa
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from gridmap import crs
 from gridmap.errors import InvalidInput
@@ -21,8 +21,8 @@ from gridmap.snapshot import ORDER, Snapshot
 GEOJSON = "application/geo+json"
 
 
-class GeoJSONResponse(Response):
-    """What a route answers with; for the description."""
+class GeoJSONResponse(JSONResponse):
+    """What a route answers with; for the description, which takes anything but JSON's own classes for text."""
 
     media_type = GEOJSON
 

@@ -39,8 +39,8 @@ def address_of(request: Request) -> str | None:
 def token(
     request: Request,
     service: TheService,
-    username: Annotated[str, Form(max_length=64)],
-    password: Annotated[str, Form(max_length=256)],
+    username: Annotated[str, Form(min_length=1, max_length=64)],
+    password: Annotated[str, Form(min_length=1, max_length=256)],
 ) -> Response:
     """A bearer token for a name and its password."""
     issued = service.signing_in.by_password(username, password, address_of(request), "bearer")
