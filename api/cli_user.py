@@ -49,7 +49,9 @@ user.add_command(cli_identity.identity)
 @click.option("--role", "roles", multiple=True, required=True, help="Once for each role.")
 @click.option("--area", "areas", multiple=True, required=True, help="Code of the area, or '*' for all.")
 @_STDIN
-@click.option("--no-password", is_flag=True, help="No password: tokens, as for machines, or an external provider.")
+@click.option(
+    "--no-password", is_flag=True, help="No password: tokens, as for machines, or an external provider."
+)
 @click.option("--display-name", default="", help="As the pages show it.")
 @click.option("--source", help="What a machine posts as; its name unless told otherwise.")
 @click.option("--worker", type=int, help="Number of the worker who signs in by it.")

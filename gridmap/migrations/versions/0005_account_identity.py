@@ -18,7 +18,7 @@ CREATE TABLE account_identity (
     account         integer NOT NULL REFERENCES account ON DELETE CASCADE,
     issuer          text NOT NULL,
     subject         text,                                 -- null: awaited
-    named           text,                                 -- what the provider calls the person; counts while awaited only
+    named           text,                                 -- as the provider calls the person; counts while awaited
     added_at        timestamptz NOT NULL DEFAULT now(),
     added_by        text NOT NULL,
     bound_at        timestamptz,
