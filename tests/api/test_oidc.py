@@ -393,3 +393,19 @@ def test_without_a_provider_there_is_none(own_app):
     asked = {"action": "identity_bind", "subject": "1"}
     answer = admin.post("/api/users/west/actions", json=asked)
     assert (answer.status_code, answer.json()["code"]) == (409, "no_provider")
+
+
+def test_any_process_knows_the_attempt_that_another_began(app):
+    back = agree(begin(app.client))
+    cookie = {"cookie": f"gridmap_oidc={app.client.cookies['gridmap_oidc']}"}
+    for other in serve(app.url, app.settings):
+        answer = other.client.get(back, headers=cookie, follow_redirects=False)
+        assert answer.status_code == 303
+        assert other.client.get("/api/me").json()["name"] == "west"
+
+
+def test_a_name_locked_by_wrong_passwords_is_not_locked_there(app):
+    wrong = {"username": "west", "password": "a wrong password"}
+    codes = [app.client.post("/api/token", data=wrong).json()["code"] for _ in range(6)]
+    assert codes[-1] == "sign_in_locked"
+    assert arrive(app.client).status_code == 303
