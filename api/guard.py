@@ -122,7 +122,7 @@ class Guard:
                 address = client[0] if client else None
                 self._limits.count(scope["method"], scope["path"], principal, address)
             answer.cookie = self._renewed(scope, state)
-            content = self._limits.body(receive, self._service.settings.max_body_bytes)
+            content = self._limits.body(receive, scope["path"])
             turn = self._limits.turn(scope["method"], scope["path"], principal)
             if turn is None:
                 await self._app(scope, content, answer.send)

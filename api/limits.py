@@ -35,7 +35,9 @@ RESERVED = (
     4  # connections that no line gives away: two for posting, the rest for who signs in and for the audit
 )
 BODY_GRACE_S = 30.0
-BODY_BYTES_PER_S = 10_000  # slower than any line in use today
+BODY_BYTES_PER_S = 50_000
+LARGEST_BODY = 8 * 1024 * 1024  # of anything but a batch, which is read and stored in parts
+BATCH = "/api/events/batch"
 LOOK_S = 2.0
 
 ORDINARY, HEAVY = 10, 100
@@ -125,6 +127,7 @@ class Line:
         waiting: standing in line.
         patience_s: longest wait.
         shared: one line for everybody, not one for each account.
+        holds_connection: whether whoever runs may hold a connection all the time.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Line:
     waiting: int
     patience_s: float
     shared: bool = False
+    holds_connection: bool = True
 
 
 class Turns:
@@ -206,7 +210,7 @@ class _Held:
                 f"Too many requests of yours at once ({line.name}); at most {line.at_once} run, others wait"
             )
             raise TooMany(detail, "too_many_at_once", 1)
-        if line is not limits.streams:
+        if line.holds_connection:
             try:
                 came = await limits.turns.take(limits.connections, limits.connections)
             except BaseException:
@@ -221,7 +225,7 @@ class _Held:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._line is not self._limits.streams:
+        if self._line.holds_connection:
             self._limits.turns.give_back(self._limits.connections)
         self._limits.turns.give_back(self._key)
 
@@ -243,7 +247,9 @@ class Limits:
         pool = settings.pool_size
         most = max(1, 2 * pool - RESERVED)  # the pool opens as many again for a moment
         self.connections = Line("all", most, 500, 10.0, shared=True)
-        self.streams = Line("streams", 50, 0, 0.0)
+        self._most_bytes = settings.max_body_bytes
+        streams = Line("streams", 50, 0, 0.0, holds_connection=False)
+        batches = Line("batches", 4, 16, 60.0, holds_connection=False)  # as long as the client takes to send
         self._ordinary = Line("requests", max(1, min(pool, most)), 200, 10.0)
         heavy = Line("heat, indicators, reassigning", settings.heavy_at_once, 32, 20.0)
         sign_in = Line("sign-ins", 4, 40, 10.0, shared=True)
@@ -252,7 +258,8 @@ class Limits:
             ("POST", "/api/events"): None,  # they stand in a line of their own: api/posting.py
             ("GET", "/api/locate"): None,  # memory alone
             ("GET", "/healthz"): None,
-            ("GET", "/api/stream"): self.streams,
+            ("GET", "/api/stream"): streams,
+            ("POST", BATCH): batches,
             ("GET", "/readyz"): probe,
             ("GET", "/metrics"): probe,
             ("POST", "/login"): sign_in,
@@ -293,8 +300,9 @@ class Limits:
             return None
         return _Held(self, line, line if line.shared or principal is None else (line, principal.account))
 
-    def body(self, receive: Receive, most_bytes: int) -> Receive:
+    def body(self, receive: Receive, path: str) -> Receive:
         """Reads a request's content, which may be so large and must keep coming."""
+        most_bytes = self._most_bytes if path == BATCH else min(self._most_bytes, LARGEST_BODY)
         taken, waited_s, whole = 0, 0.0, False
 
         async def receiving() -> Message:

@@ -145,14 +145,14 @@ def test_a_body_that_stops_coming_is_given_up_and_one_that_came_is_left_alone(se
         told = []
         some = Limits(settings, told.append)
         parts = asyncio.Queue()
-        receive = some.body(parts.get, 1000)
+        receive = some.body(parts.get, "/api/events")
         parts.put_nowait({"type": "http.request", "body": b"{", "more_body": True})
         await receive()
         with pytest.raises(HTTPException) as late:
             await receive()
         assert (late.value.status_code, told) == (408, ["slow"])
         assert asyncio.current_task().cancelling() == 0
-        receive = some.body(parts.get, 1000)
+        receive = some.body(parts.get, "/api/events")
         parts.put_nowait({"type": "http.request", "body": b"{}", "more_body": False})
         await receive()
         gone = asyncio.create_task(receive())  # a live stream waits so for hours
@@ -160,7 +160,7 @@ def test_a_body_that_stops_coming_is_given_up_and_one_that_came_is_left_alone(se
         assert not gone.done()
         parts.put_nowait({"type": "http.disconnect"})
         assert (await gone)["type"] == "http.disconnect"
-        stopped = asyncio.create_task(some.body(parts.get, 1000)())
+        stopped = asyncio.create_task(some.body(parts.get, "/api/events")())
         await asyncio.sleep(0)
         stopped.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -274,5 +274,7 @@ def test_the_numbers_in_the_record_are_the_codes():
         limits.BURST_S,
         limits.BODY_GRACE_S,
         limits.MOST_KEYS,
+        limits.BODY_BYTES_PER_S,
+        limits.LARGEST_BODY / 2**20,
     ):
         assert re.search(rf"(?<![\d,.]){number:,.0f}(?![\d,.]*\d)", text), number
