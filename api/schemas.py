@@ -13,6 +13,7 @@ from gridmap.events import EventDraft
 Category = Literal["dispute", "police_case", "appeal", "hazard", "service", "other"]
 Urgency = Literal["low", "normal", "high", "urgent"]
 OLDEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 CLOCKS_MAY_DIFFER = dt.timedelta(days=1)
 
 
@@ -25,6 +26,12 @@ def _storable(text: str) -> str:
 def _happened(moment: dt.datetime) -> dt.datetime:
     if not OLDEST <= moment <= dt.datetime.now(dt.UTC) + CLOCKS_MAY_DIFFER:
         raise ValueError("must lie between 1900 and now (a day's tolerance for clocks)")
+    return moment
+
+
+def _due(moment: dt.datetime) -> dt.datetime:
+    if not OLDEST <= moment <= LATEST:
+        raise ValueError("must lie between the years 1900 and 9000")
     return moment
 
 
@@ -74,7 +81,7 @@ class EventIn(BaseModel):
     address: Annotated[Text, Field(max_length=500)] | None = None
     description: Annotated[Text, Field(max_length=20_000)] | None = None
     contact: Annotated[Text, Field(max_length=500)] | None = None
-    due_at: AwareDatetime | None = None
+    due_at: Annotated[AwareDatetime, AfterValidator(_due)] | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> "EventIn":
