@@ -82,6 +82,7 @@ def create_app(settings: Settings, url: str, *, keep: bool = False) -> ASGIApp:
         lifespan=lifespan,
         docs_url=None,  # the usual pages load their scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # what is not there is not there; no answer depends on a Host that was made up
         openapi_url="/api/openapi.json",
     )
     app.state.service = service
