@@ -186,7 +186,7 @@ def _route(scope: Scope) -> str:
     """The route's pattern: addresses with numbers and codes in them are not told apart."""
     if scope["path"].startswith("/static/"):
         return "/static"
-    return str(scope["state"].get("route") or getattr(scope.get("route"), "path", "other"))
+    return str(scope["state"].get("route") or getattr(scope.get("route"), "path_format", "other"))
 
 
 def _credentials(headers: Headers) -> tuple[str | None, bool]:
