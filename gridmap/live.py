@@ -1,7 +1,7 @@
 """What changed, told to whoever watches: one listener and one notifier per process.
 
 Intake writes a row into `change_log` and never notifies in its own transaction, which would serialise commits.
-The notifier tells everybody once at most every 50 ms; the listener reads what is new. Numbers of rows commit out
+The notifier tells everybody once at most every 100 ms; the listener reads what is new. Numbers of rows commit out
 of order, so what is new is bounded by transactions still running, not by the largest number seen.
 """
 
@@ -17,7 +17,7 @@ import psycopg
 from gridmap.db import Database
 
 CHANNEL = "gridmap"
-PAUSE_S = 0.05
+PAUSE_S = 0.1
 _log = logging.getLogger(__name__)
 
 _NEW = """
