@@ -30,7 +30,7 @@ except ImportError as error:
         code="no_dask",
     ) from error
 
-PARTS_A_WORKER: Final = 4  # so that nobody waits long for the last one
+PARTS_A_WORKER: Final = 12  # so that nobody waits long for the last one
 CONNECT_S: Final = 10  # to an address where nobody answers
 
 
