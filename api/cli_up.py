@@ -23,6 +23,7 @@ from api.metrics import FOLDER_VARIABLE
 from api.operator import Tool
 from gridmap import accounts, provider_settings
 from gridmap.db import Database
+from gridmap.embedded import Cluster
 from gridmap.errors import Conflict, NotPossible, Unavailable
 from gridmap.settings import Settings
 
@@ -84,7 +85,10 @@ def up(  # click hands over options by name
     _say_accounts(tool.settings)
     # Workers are processes of their own and read their settings anew.
     os.environ["GRIDMAP_HOME"] = str(tool.settings.home)
-    os.environ["GRIDMAP_RUN_URL"] = url
+    # The private database knows a role that owns nothing; on another server the one that is named takes it.
+    os.environ["GRIDMAP_RUN_URL"] = (
+        url if tool.settings.database_url else Cluster(tool.settings.home).service_url()
+    )
     if processes > 1:
         os.environ[FOLDER_VARIABLE] = str(_empty_folder(tool.settings.home / "metrics" / str(port)))
     uvicorn.run(

@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import Depends, Query, Request
 
 from api.service import Service
-from gridmap import crs
+from gridmap import crs, sight
 from gridmap.access import Principal
 from gridmap.db import Reader, Writer
 from gridmap.errors import InvalidInput, Unauthorised
@@ -47,8 +47,32 @@ ThePrincipal = Annotated[Principal, Depends(principal)]
 
 
 def reader(service: TheService) -> Iterator[Reader]:
-    """A read-only transaction for the length of the request."""
+    """A read-only transaction for the length of the request; it sees no events."""
     with service.database.reader() as session:
+        yield session
+
+
+def events_reader(service: TheService, principal: ThePrincipal) -> Iterator[Reader]:
+    """The same; it sees the events that the asker may see."""
+    with service.database.reader(sight.rows(principal)) as session:
+        yield session
+
+
+def counts_reader(service: TheService, principal: ThePrincipal) -> Iterator[Reader]:
+    """The same; it sees the events that may be counted for the asker."""
+    with service.database.reader(sight.counts(principal)) as session:
+        yield session
+
+
+def audit_reader(service: TheService, principal: ThePrincipal) -> Iterator[Reader]:
+    """The same; it sees the audit of the areas that the asker administers."""
+    with service.database.reader(sight.rows(principal, "admin")) as session:
+        yield session
+
+
+def loads_reader(service: TheService) -> Iterator[Reader]:
+    """The same; of events it sees who has how many in hand."""
+    with service.database.reader(sight.TAKING_IN) as session:
         yield session
 
 
@@ -60,6 +84,10 @@ def writer(service: TheService) -> Iterator[Writer]:
 
 # scope="function": the transaction ends before the reply, so that a failed commit is never told as a success.
 TheReader = Annotated[Reader, Depends(reader, scope="function")]
+EventsReader = Annotated[Reader, Depends(events_reader, scope="function")]
+CountsReader = Annotated[Reader, Depends(counts_reader, scope="function")]
+AuditReader = Annotated[Reader, Depends(audit_reader, scope="function")]
+LoadsReader = Annotated[Reader, Depends(loads_reader, scope="function")]
 TheWriter = Annotated[Writer, Depends(writer, scope="function")]
 
 

@@ -53,14 +53,17 @@ class Service:
 
     Args:
         settings: of the installation.
-        url: of the database, migrated already.
+        url: of the database, migrated already; it is worked on as the service's role, whoever signs in.
         keep: whether the database is the home's private one, to be started again when it dies.
     """
 
     def __init__(self, settings: Settings, url: str, *, keep: bool = False) -> None:
         self.settings = settings
         self.database = Database(
-            url, pool_size=settings.pool_size, statement_timeout_s=settings.statement_timeout_s
+            url,
+            pool_size=settings.pool_size,
+            statement_timeout_s=settings.statement_timeout_s,
+            restricted=True,
         )
         secret = secret_key(settings)
         self.tokens = Tokens(secret)

@@ -17,6 +17,7 @@ from gridmap.audit import Entry, record
 from gridmap.audit_chain import BLOCK_ROWS, seal
 from gridmap.db import Database
 from gridmap.errors import Unavailable
+from gridmap.sight import EVERYTHING
 
 GATHER_S = 0.2
 SEAL_EVERY_S = 5.0
@@ -94,7 +95,7 @@ class Scribe:
 
     def _seal(self) -> None:
         while not self._stopping.is_set():
-            with self._database.writer() as session:
+            with self._database.writer(EVERYTHING) as session:
                 sealed = seal(session)
             if not sealed or sealed < BLOCK_ROWS:
                 return

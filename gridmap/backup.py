@@ -31,6 +31,7 @@ from gridmap.cluster.programs import find_programs
 from gridmap.cluster.trouble import require_space
 from gridmap.embedded import Cluster
 from gridmap.errors import Conflict, NotPossible, Unavailable
+from gridmap.sight import MAKE_ROLES, SERVICE
 
 LEFT_OUT = ("public.change_log",)
 """What live readers follow: worth nothing later, and bound to the transaction numbers of its server."""
@@ -306,6 +307,9 @@ def _wanted(line: str) -> bool:
 
 
 def _require_roles(connection: Connection, manifest: Manifest, owner: str) -> None:
+    if SERVICE in manifest.roles:
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):  # said below, each by its name
+            connection.execute(MAKE_ROLES)
     known = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
     for role in sorted(set(manifest.roles) - known - {owner}):
         try:

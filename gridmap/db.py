@@ -19,6 +19,7 @@ from psycopg import sql
 from sqlalchemy.orm import Session
 
 from gridmap.errors import NotPossible, Unavailable
+from gridmap.sight import INTAKE, SERVICE, Sight
 
 # Two-key advisory locks, so that they do not meet those of others on a shared server.
 LOCK_SPACE = 0x6772
@@ -34,6 +35,14 @@ class Reader(Session):
 
 class Writer(Session):
     """A session that may write; its context commits at the end."""
+
+
+@sa.event.listens_for(Session, "after_begin")
+def _take_sight(session: Session, _: object, connection: sa.Connection) -> None:
+    """Every transaction of a session has the session's sight, also one after a rollback."""
+    sight: Sight | None = session.info.get("sight")
+    if sight is not None:
+        sight.take(connection)
 
 
 def sqlalchemy_url(url: str) -> sa.URL:
@@ -60,12 +69,19 @@ class Database:
         url: `postgresql://…`; a unix socket folder goes into `?host=`.
         pool_size: connections kept; as many again may be opened for a moment.
         statement_timeout_s: longest statement of a request; 0 means no limit.
+        restricted: work as the service's role, which sees of events what `gridmap.sight` lets it, instead of as the
+            one that signs in. What sessions are given as their sight is ignored otherwise.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 12, statement_timeout_s: float = 0) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 12, statement_timeout_s: float = 0, restricted: bool = False
+    ) -> None:
         # As libpq reads it: the listener connects without SQLAlchemy.
         self.url = "postgresql://" + url.partition("://")[2]
+        self.restricted = restricted
         options = "-c timezone=UTC -c jit=off"
+        if restricted:
+            options += f" -c role={SERVICE}"
         if statement_timeout_s:
             options += f" -c statement_timeout={int(statement_timeout_s * 1000)}"
         self.engine = sa.create_engine(
@@ -80,29 +96,44 @@ class Database:
         self._read_engine = self.engine.execution_options(postgresql_readonly=True)
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
-        """A read-only session, rolled back at the end."""
-        with _storage_errors(), Reader(self._read_engine, autoflush=False) as session:
+    def reader(self, sight: Sight | None = None) -> Iterator[Reader]:
+        """A read-only session, rolled back at the end; without a sight it sees no events."""
+        info = self._info(sight)
+        with _storage_errors(), Reader(self._read_engine, autoflush=False, info=info) as session:
             yield session
 
     @contextmanager
-    def writer(self) -> Iterator[Writer]:
-        """A session that commits at the end of its context; any exception leaves no trace."""
-        with _storage_errors(), Writer(self.engine, autoflush=False, expire_on_commit=False) as session:
+    def writer(self, sight: Sight | None = None) -> Iterator[Writer]:
+        """A session that commits at the end of its context; any exception leaves no trace. Sight as of `reader`."""
+        info = self._info(sight)
+        with (
+            _storage_errors(),
+            Writer(self.engine, autoflush=False, expire_on_commit=False, info=info) as session,
+        ):
             yield session
             session.commit()
 
+    def _info(self, sight: Sight | None) -> dict[Any, Any]:
+        return {"sight": sight} if self.restricted else {}
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection of its own beside the pool, without a transaction around statements."""
+        role = f"-c role={SERVICE}" if self.restricted else ""
+        return psycopg.connect(self.url, autocommit=True, options=role)
+
     @contextmanager
     def flight(self) -> Iterator[psycopg.Connection[Any]]:
-        """A bare connection for a short transaction whose statements go out together and are not waited for.
+        """A bare connection that takes events in, for a short transaction whose statements go out together.
 
-        Fetching waits for all that was sent. What is not committed inside is rolled back.
+        They are not waited for; fetching waits for all that was sent. What is not committed inside is rolled back.
         """
         with _storage_errors():
             pooled = self.engine.raw_connection()
             try:
                 connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
                 with connection.pipeline():
+                    if self.restricted:
+                        connection.execute(f"SET LOCAL ROLE {INTAKE}")
                     yield connection
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 lost = pooled.driver_connection is None or cast("Any", pooled.driver_connection).closed

@@ -43,6 +43,7 @@ from gridmap.cluster.home import (
 from gridmap.cluster.programs import Programs, find_programs
 from gridmap.cluster.trouble import explain, is_full, require_space
 from gridmap.errors import NotPossible, Unavailable
+from gridmap.sight import SERVICE
 
 START_PATIENCE_S = 600
 """Crash recovery reads at most `max_wal_size` of log; a slow disk may need minutes for it."""
@@ -85,7 +86,7 @@ class Cluster:
         Safe to call from several processes at once, and when it is running already.
 
         Returns:
-            The service's URL: `postgresql://gridmap:…@/gridmap?host=…&port=5432`.
+            The owner's URL: `postgresql://gridmap:…@/gridmap?host=…&port=5432`.
 
         Raises:
             NotPossible: the machine lacks something; one sentence with the remedy.
@@ -157,16 +158,21 @@ class Cluster:
             version=version,
         )
 
+    def service_url(self) -> str:
+        """URL of the role that the service signs in as: it owns nothing and sees by `gridmap.sight`.
+
+        Raises:
+            NotPossible: the cluster was never made.
+        """
+        return self._url(self._made(), SERVICE, DATABASE)
+
     def admin_url(self, database: str = DATABASE) -> str:
         """URL of the superuser `gridmap_admin`, for backups, restoring and copies of the database.
 
         Raises:
             NotPossible: the cluster was never made.
         """
-        place = recorded(self.home)
-        if place is None:
-            raise NotPossible(f"There is no database in {self.home} yet: gridmap db upgrade", code="not_made")
-        return self._url(place, ADMIN, database)
+        return self._url(self._made(), ADMIN, database)
 
     def program(self, name: str) -> str:
         """Full path of a PostgreSQL program that fits the cluster's version, for example `pg_dump`."""
@@ -180,9 +186,7 @@ class Cluster:
         Raises:
             NotPossible: the cluster was never made, or the program cannot be run.
         """
-        place = recorded(self.home)
-        if place is None:
-            raise NotPossible(f"There is no database in {self.home} yet: gridmap db upgrade", code="not_made")
+        place = self._made()
         return place.account.run([self.program(name), *arguments], folder=place.server)
 
     @classmethod
@@ -214,6 +218,12 @@ class Cluster:
                 process.halt(place, signal.SIGQUIT)
                 shutil.rmtree(place.base, ignore_errors=True)
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def _made(self) -> Place:
+        place = recorded(self.home)
+        if place is None:
+            raise NotPossible(f"There is no database in {self.home} yet: gridmap db upgrade", code="not_made")
+        return place
 
     def _url(self, place: Place, role: str, database: str) -> str:
         words = known_passwords(self.home)
@@ -261,7 +271,7 @@ class Cluster:
                 programs = self._prepare(place, words)
                 set_admin_password(place, programs, place.data, words[ADMIN])
                 self._launch(place, programs)
-            furnish(url_of, words[ROLE])
+            furnish(url_of, words)
             if upgrade.drop_old(place):
                 with psycopg.connect(url_of(ADMIN, DATABASE), autocommit=True) as connection:
                     connection.execute("ANALYZE")  # pg_upgrade does not carry the planner's figures over

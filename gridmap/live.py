@@ -102,7 +102,7 @@ class Live:
     def _listen_on(self) -> None:
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(self._database.url, autocommit=True) as connection:
+                with self._database.connect() as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._begin(connection)
                     self._on_topic("everything")  # what was said before somebody listened

@@ -17,6 +17,7 @@ from gridmap.access import Scope
 from gridmap.db import LOCK_SPACE, Database, Writer
 from gridmap.errors import GridmapError, InvalidInput, NotFound
 from gridmap.events import CATEGORIES
+from gridmap.sight import EVERYTHING
 
 BLOCK = 5_000
 LOCK_ERASE = 3
@@ -74,7 +75,7 @@ class Eraser:
             try:
                 erased = 0
                 while not self._stopping.is_set():
-                    with self._database.writer() as session:
+                    with self._database.writer(EVERYTHING) as session:
                         some = erase_due(session, dt.datetime.now(dt.UTC))
                     erased += some
                     if not some:

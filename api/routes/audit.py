@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import ThePrincipal, TheReader, TheService, moment
+from api.deps import AuditReader, ThePrincipal, TheService, moment
 from api.schemas_accounts import AuditPage, AuditQuery
 from gridmap import audit
 from gridmap.audit import Entry, Wanted
@@ -23,7 +23,7 @@ def records(
     request: Request,
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: AuditReader,
 ) -> Response:
     """Records within my areas, newest first. Reading them is recorded too.
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, bbox, comma_list, moment, near
+from api.deps import EventsReader, TheLanguage, ThePrincipal, TheService, bbox, comma_list, moment, near
 from api.recording import text_read
 from api.schemas import EventCounts, EventOut, EventQuery, FeatureCollection
 from api.schemas_answers import History
@@ -66,7 +66,7 @@ def events(  # what FastAPI injects
     request: Request,
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: EventsReader,
     language: TheLanguage,
 ) -> Response:
     """Events in my areas as GeoJSON, newest first; `next` is the path of the next page."""
@@ -95,7 +95,7 @@ def events(  # what FastAPI injects
 @router.get(
     "/counts", responses={200: {"model": EventCounts}, **problems.documented(401, 403, 404, 422, 503)}
 )
-def counts(asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader) -> Response:
+def counts(asked: Asked, service: TheService, principal: ThePrincipal, session: EventsReader) -> Response:
     """Number of events by status, for the same filters."""
     principal.require("events")
     wanted = event_filter(asked, service)
@@ -110,7 +110,7 @@ def event(  # what FastAPI injects
     event: Annotated[int, Path(ge=0)],
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: EventsReader,
     language: TheLanguage,
     system: Annotated[str, Query(alias="crs", description="Of lon and lat in the answer")] = "wgs84",
 ) -> Response:
@@ -127,7 +127,7 @@ def event(  # what FastAPI injects
     "/{event:int}/history",
     responses={200: {"model": History}, **problems.documented(401, 403, 404, 422, 503)},
 )
-def history(event: Annotated[int, Path(ge=0)], principal: ThePrincipal, session: TheReader) -> Response:
+def history(event: Annotated[int, Path(ge=0)], principal: ThePrincipal, session: EventsReader) -> Response:
     """The steps of an event's life, oldest first; nobody can change them."""
     _require_reading(principal)
     steps = [dict(step) for step in event_queries.history(session, principal, _number(event))]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from api import problems, recording, shapes
-from api.deps import TheLanguage, ThePrincipal, TheReader, TheService, comma_list, moment
+from api.deps import CountsReader, TheLanguage, ThePrincipal, TheService, comma_list, moment
 from api.schemas import FeatureCollection, HeatAsked
 from api.service import Service
 from gridmap import crs as reference_systems
@@ -72,7 +72,7 @@ def heat_query(asked: HeatAsked, service: Service) -> HeatQuery:
     responses={200: {"model": FeatureCollection}, **problems.documented(401, 403, 404, 422, 503)},
 )
 def heat_values(
-    request: Request, asked: Asked, service: TheService, principal: ThePrincipal, session: TheReader
+    request: Request, asked: Asked, service: TheService, principal: ThePrincipal, session: CountsReader
 ) -> Response:
     """Events by grid, area or hexagon, all of them unless a limit is given; with `geometry=false` the values alone."""
     principal.require("counts")
@@ -102,7 +102,7 @@ def heat_map(
     asked: Asked,
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: CountsReader,
     language: TheLanguage,
     reason: Reason = None,
 ) -> Response:
@@ -154,7 +154,7 @@ def heat_picture_of(
     asked: Asked,
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: CountsReader,
     width: Annotated[int, Query(ge=200, le=4000)] = 1200,
     height: Annotated[int, Query(ge=200, le=4000)] = 900,
     reason: Reason = None,

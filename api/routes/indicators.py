@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import ThePrincipal, TheReader, TheService, comma_list, moment
+from api.deps import CountsReader, ThePrincipal, TheService, comma_list, moment
 from api.schemas import IndicatorsAsked
 from api.schemas_answers import Indicators
 from gridmap import stats
@@ -23,7 +23,7 @@ def indicators(
     asked: Annotated[IndicatorsAsked, Query()],
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: CountsReader,
 ) -> Response:
     """Indicators of an area and a period with the same days a year before; by=children, day or month."""
     principal.require("counts")

@@ -12,7 +12,7 @@ from api import problems, shapes
 from api.deps import ThePrincipal, TheService, language_of, principal_of, service_of
 from api.schemas import BatchOut, EventIn, EventOut
 from api.service import TRIES, Service, boundaries_change
-from gridmap import event_queries
+from gridmap import event_queries, sight
 from gridmap.access import Principal
 from gridmap.errors import Forbidden, GridmapError, InvalidInput
 from gridmap.events import EventDraft
@@ -42,7 +42,7 @@ def _draft(body: bytes, principal: Principal) -> EventDraft:
 
 def _known(service: Service, principal: Principal, event: int) -> Mapping[str, Any]:
     """An event as its poster may see it."""
-    with service.database.reader() as session:
+    with service.database.reader(sight.rows(principal)) as session:
         return dict(event_queries.one(session, principal, event))
 
 
@@ -153,7 +153,7 @@ def _store_block(
 ) -> list[Outcome | GridmapError]:
     for _ in range(TRIES):
         try:
-            with service.database.writer() as session:
+            with service.database.writer(sight.TAKING_IN) as session:
                 return store_many(
                     session,
                     service.memory,

@@ -10,6 +10,7 @@ from api.deps import ThePrincipal, TheService, comma_list
 from api.routes.events import event_filter
 from api.routes.heat import heat_query
 from api.schemas import EventQuery, HeatAsked
+from gridmap import sight
 from layers.heat import HeatQuery
 from layers.tile_grid import TileAddress
 from layers.tiles import TileQuery, tile
@@ -57,7 +58,8 @@ def vector_tile(  # noqa: PLR0913  # what FastAPI injects
         heat=heat_query(heat, service) if layer == "heat" else HeatQuery(),
         withhold_below=service.settings.withhold_below,
     )
-    with service.database.reader() as session:
+    seen = {"events": sight.rows, "heat": sight.counts}.get(layer)
+    with service.database.reader(seen(principal) if seen else None) as session:
         found = tile(session, service.memory.snapshot, query, principal)
     headers = {"Cache-Control": CACHE, "Vary": "Authorization, Cookie"}
     if found is None:

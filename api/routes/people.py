@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import ThePrincipal, TheReader, TheService
+from api.deps import LoadsReader, ThePrincipal, TheService
 from api.schemas_answers import Assignments, Units, Workers
 from api.service import Service
 from gridmap.access import Principal
@@ -41,7 +41,7 @@ def _served(service: Service, principal: Principal, area: str | None) -> list[st
 def workers(
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: LoadsReader,
     area: str | None = None,
     limit: Annotated[int, Query(ge=1)] = 100,
 ) -> Response:

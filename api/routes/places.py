@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from api import problems, shapes
 from api.deps import (
+    EventsReader,
     ThePrincipal,
     TheReader,
     TheService,
@@ -222,7 +223,7 @@ def search(
     q: str,
     service: TheService,
     principal: ThePrincipal,
-    session: TheReader,
+    session: EventsReader,
     limit: Annotated[int, Query(ge=1)] = 20,
 ) -> Response:
     """Areas by code or name, streets by name, events by number or external id: within my areas only."""

@@ -7,6 +7,7 @@ from api import problems
 from api.deps import ThePrincipal, TheService, moment
 from api.schemas import ReassignIn, ReassignOut
 from api.shapes import json_response
+from gridmap import sight
 from gridmap.audit import Entry, record
 from gridmap.reassignment import Which, reassign
 
@@ -29,7 +30,7 @@ def reassign_events(service: TheService, principal: ThePrincipal, asked: Reassig
         only_open=not asked.closed,
         area=asked.area,
     )
-    with service.database.writer() as session:
+    with service.database.writer(sight.EVERYTHING) as session:
         done = reassign(session, which, service.settings.time_zone, service.settings.tolerance_m)
         if asked.dry_run:
             session.rollback()

@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -12,6 +13,7 @@ from psycopg import sql
 from gridmap.cluster.home import ADMIN, DATABASE, ROLE, Place, sync_folder
 from gridmap.cluster.programs import Programs
 from gridmap.cluster.trouble import explain
+from gridmap.sight import ALL, MAKE_ROLES, SERVICE
 
 EXTENSIONS = ("postgis", "ltree", "pg_trgm", "btree_gist")
 
@@ -35,7 +37,7 @@ def create(place: Place, programs: Programs, words: Mapping[str, str], *, durabl
     sync_folder(place.server)
 
 
-def furnish(url_of: Callable[[str, str], str], password: str) -> None:
+def furnish(url_of: Callable[[str, str], str], words: Mapping[str, str]) -> None:
     """Brings the running cluster's roles, database and extensions to what this release needs.
 
     Each step stands alone and is left out where it was done, so a start that was killed is completed by
@@ -44,33 +46,43 @@ def furnish(url_of: Callable[[str, str], str], password: str) -> None:
 
     Args:
         url_of: URL for a role and a database.
-        password: of the service's role.
+        words: passwords of the owner and of the service.
     """
     with psycopg.connect(url_of(ADMIN, "postgres"), autocommit=True) as connection:
         known = connection.execute(
-            "SELECT to_regrole(%s) IS NOT NULL, count(*) = 2, bool_or(has_database_privilege('public', oid, 'CONNECT'))"
+            "SELECT to_regrole(%s) IS NOT NULL, to_regrole(%s) IS NOT NULL, count(*) = 2,"
+            " bool_or(has_database_privilege('public', oid, 'CONNECT'))"
             " FROM pg_database WHERE datname IN (%s, 'postgres')",
-            [ROLE, DATABASE],
+            [ROLE, SERVICE, DATABASE],
         ).fetchone()
-        has_role, has_database, is_open = known or (False, False, True)
-        if not has_role or (has_database and not may_sign_in(url_of(ROLE, DATABASE))):
-            # Hashed here: a statement may be logged, and must not hold the password then.
-            word = connection.pgconn.encrypt_password(password.encode(), ROLE.encode(), b"scram-sha-256")
-            verb = "ALTER" if has_role else "CREATE"
-            connection.execute(
-                sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(ROLE), sql.Literal(word.decode())
-                )
-            )
+        has_owner, has_service, has_database, is_open = known or (False, False, False, True)
+        if not has_owner or (has_database and not may_sign_in(url_of(ROLE, DATABASE))):
+            _let_sign_in(connection, ROLE, words[ROLE], known=has_owner)
         if not has_database:
             connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
         if is_open or not has_database:
             connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {DATABASE}, postgres FROM PUBLIC")
+        if not has_service or not has_database or not may_sign_in(url_of(SERVICE, DATABASE)):
+            connection.execute(MAKE_ROLES)
+            connection.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {SERVICE}")
+            connection.execute(f"GRANT TEMPORARY ON DATABASE {DATABASE} TO {ALL}")
+            connection.execute(f"GRANT {SERVICE} TO {ROLE}")
+            _let_sign_in(connection, SERVICE, words[SERVICE], known=True)
     refresh_extensions(url_of(ADMIN, DATABASE))
 
 
+def _let_sign_in(connection: psycopg.Connection[Any], role: str, word: str, *, known: bool) -> None:
+    # Hashed here: a statement may be logged, and must not hold the password then.
+    hashed = connection.pgconn.encrypt_password(word.encode(), role.encode(), b"scram-sha-256")
+    connection.execute(
+        sql.SQL(("ALTER" if known else "CREATE") + " ROLE {} LOGIN PASSWORD {}").format(
+            sql.Identifier(role), sql.Literal(hashed.decode())
+        )
+    )
+
+
 def may_sign_in(url: str) -> bool:
-    """Whether the server takes the URL's password.
+    """Whether the server takes the URL's password and lets its role in.
 
     Raises:
         psycopg.OperationalError: any other reason for not connecting.
@@ -78,10 +90,19 @@ def may_sign_in(url: str) -> bool:
     try:
         psycopg.connect(url).close()
     except psycopg.OperationalError as error:
-        if "password authentication failed" in str(error):
+        if any(each in str(error) for each in ("password authentication failed", "permission denied")):
             return False
         raise
     return True
+
+
+# Operators that say nothing of their arguments but their answer: declared so, they may walk along an index below a
+# policy, else a box of a town is looked for in all events. Only a superuser may declare it.
+_LEAKPROOF = """
+SELECT p.oid::regprocedure::text FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
+WHERE NOT p.proleakproof AND (o.oprname, o.oprleft::regtype::text, o.oprright::regtype::text) IN
+    (('&&', 'geometry', 'geometry'), ('<@', 'ltree', 'ltree'), ('<@', 'ltree[]', 'ltree'))
+"""
 
 
 def refresh_extensions(admin_url: str) -> None:
@@ -96,6 +117,8 @@ def refresh_extensions(admin_url: str) -> None:
         for name, is_missing in wanted:
             step = "CREATE EXTENSION {}" if is_missing else "ALTER EXTENSION {} UPDATE"
             connection.execute(sql.SQL(step).format(sql.Identifier(name)))
+        for (function,) in connection.execute(_LEAKPROOF).fetchall():
+            connection.execute(f"ALTER FUNCTION {function} LEAKPROOF")
 
 
 def initdb(place: Place, programs: Programs, data: Path) -> None:

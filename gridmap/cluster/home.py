@@ -28,9 +28,10 @@ from typing import Any
 
 from gridmap.cluster.programs import Account, account_for
 from gridmap.errors import NotPossible, Unavailable
+from gridmap.sight import SERVICE
 
 ADMIN = "gridmap_admin"
-ROLE = DATABASE = "gridmap"
+ROLE = DATABASE = "gridmap"  # the owner of everything in the database; the service signs in as another
 OUTSIDE = Path("/var/lib/gridmap")
 LOCK_PATIENCE_S = 300.0
 _LONGEST_SOCKET = 107 - len("/.s.PGSQL.5432")
@@ -227,9 +228,10 @@ def last_socket_folder(place: Place) -> Path:
 def passwords(home: Path) -> dict[str, str]:
     """Passwords of the roles, generated where there are none. Call under the lock."""
     known = known_passwords(home)
-    if known.keys() >= {ROLE, ADMIN}:
+    wanted = (ROLE, ADMIN, SERVICE)
+    if known.keys() >= set(wanted):
         return known
-    fresh = {role: secrets.token_urlsafe(32) for role in (ROLE, ADMIN)}
+    fresh = {role: known.get(role) or secrets.token_urlsafe(32) for role in wanted}
     write_privately(home / "cluster-passwords.json", json.dumps(fresh))
     return fresh
 

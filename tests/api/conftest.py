@@ -163,9 +163,10 @@ class App:
     service: Service
     settings: Settings
     url: str
+    database: Database  # as its owner, whom no policy keeps from looking
 
     def token(self, name: str) -> str:
-        with self.service.database.reader() as session:
+        with self.database.reader() as session:
             number, version = accounts.account_number(session, name)
         return Tokens(secret_key(self.settings)).issue(number, version)
 
@@ -263,7 +264,9 @@ def serve(url: str, settings: Settings) -> Iterator[App]:
     asgi = create_app(settings, url)
     assert isinstance(asgi, Guard)
     with TestClient(asgi, base_url="http://127.0.0.1", raise_server_exceptions=True) as client:
-        yield App(client, asgi._service, settings, url)
+        database = Database(url, pool_size=2)
+        yield App(client, asgi._service, settings, url, database)
+        database.close()
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ def post(app: App, name: str, body: dict[str, Any]) -> int:
 
 def made(app: App) -> World:
     """The county with something to see in both towns, and an account for each role in the western one."""
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         worker = session.execute(
             sa.text("SELECT id FROM worker WHERE code = 'w990126001001001'")
         ).scalar_one()

@@ -38,7 +38,7 @@ def records(own_app):
     def find(action, count=1):
         until = time.monotonic() + 5
         while True:
-            with own_app.service.database.reader() as session:
+            with own_app.database.reader() as session:
                 found = page(session, Scope(None), Wanted(action=action))
             if len(found) >= count or time.monotonic() > until:
                 assert len(found) == count
@@ -70,7 +70,7 @@ def test_reading_text_is_recorded_and_reading_without_is_not(own_app, event, rec
 
 
 def test_administrators_read_records_of_their_areas(own_app, event, records):
-    with own_app.service.database.writer() as session:
+    with own_app.database.writer() as session:
         from gridmap import accounts
 
         accounts.add_account(session, "chief", [("admin", "990126001")])

@@ -55,7 +55,7 @@ def test_an_accounts_life(own_app, gridmap):
     gridmap("revoke", "li")
     accounts = json.loads(gridmap("list", "--json").stdout)
     assert next(each for each in accounts if each["name"] == "li")["disabled_at"] is None
-    with own_app.service.database.reader() as session:
+    with own_app.database.reader() as session:
         found = page(session, Scope(None), Wanted(object="account:li"))
     assert {row["actor"] for row in found if row["action"].startswith("account.")} == {"operator"}
     assert {row["reason"] for row in found} == {None, "project", "left"}

@@ -12,7 +12,7 @@ PATIENCE_S = 1.0
 
 
 def publish(app, layout):
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         return import_areas(session, layout, actor="test", settings=app.settings).edition
 
 
@@ -66,7 +66,7 @@ def test_posts_to_two_processes_during_publications_lie_where_the_last_edition_s
         thread.join(30)
     assert failures == []
     assert len(posted) > 10  # a slow machine posts few between publications
-    with own_app.service.database.reader() as session:
+    with own_app.database.reader() as session:
         rows = session.execute(sa.text("SELECT id, owner_now, edition FROM event ORDER BY id")).all()
     assert sorted(posted) == [row.id for row in rows]
     assert {row.owner_now for row in rows} == {"99012600100100102"}

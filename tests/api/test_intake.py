@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 
 def rows(app, table, where="true"):
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         return session.execute(sa.text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one()
 
 
@@ -203,7 +203,7 @@ def test_gcj02_is_converted_and_the_original_kept(app, event):
     answer = app.as_("dispatcher").post("/api/events", json=event(lon=lon, lat=lat, crs="GCJ02")).json()
     assert abs(answer["lon"] - 112.001) < 1e-7
     assert abs(answer["lat"] - 30.001) < 1e-7
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         x, y, system = session.execute(sa.text("SELECT x, y, crs FROM event")).one()
     assert (x, y, system) == (lon, lat, "gcj02")
 
@@ -211,7 +211,7 @@ def test_gcj02_is_converted_and_the_original_kept(app, event):
 def test_the_contact_is_sealed(app, event):
     answer = app.as_("dispatcher").post("/api/events", json=event(contact="张三 13800000000"))
     assert answer.json()["contact"] == "张三 13800000000"
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         sealed = bytes(session.execute(sa.text("SELECT contact FROM event_text")).scalar_one())
     assert "张三".encode() not in sealed
     assert b"13800000000" not in sealed
@@ -222,7 +222,7 @@ def test_reassigning_is_for_those_who_act_in_their_areas_and_a_trial_by_default(
     caller = app.as_("dispatcher")
     for number, column in enumerate((0, 1, 5)):
         assert caller.post("/api/events", json=event(column, 0, external_id=str(number))).status_code == 201
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         session.execute(
             sa.text(
                 "UPDATE event SET owner_now = NULL, leaf_now = '990126001', paths_now = '{990126.990126001}'"

@@ -44,7 +44,7 @@ def test_every_operation_has_its_row_and_every_row_its_operation(module_app):
 
 def digest(app: App) -> dict[str, tuple[int, str]]:
     """Rows and content of every table that a refused request must leave alone."""
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         names = session.execute(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
         names = sorted(set(names.scalars()) - ALWAYS_WRITTEN)
         return {

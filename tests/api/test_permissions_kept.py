@@ -95,7 +95,7 @@ def test_what_happens_elsewhere_changes_nothing_here(world):
         more = {"subcategory": "domestic_violence"} if number % 2 else {"urgency": "urgent"}
         lon, lat = middle(4 + number % 4, number % 4)
         post(app, "dispatcher", event_at("", world.other, lon=lon, lat=lat, **more))
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         accounts.add_account(session, "far_newcomer", [("dispatcher", OTHER)])
         session.execute(sa.text("UPDATE event SET status = 'closed', closed_at = now() WHERE id = :id"),
                         {"id": world.other.event})  # fmt: skip
@@ -203,7 +203,7 @@ def test_small_counts_are_withheld_from_a_commander_whoever_asked_before(world):
 
 
 def test_lineage_says_nothing_of_codes_beyond_my_areas(world):
-    with world.app.service.database.writer() as session:
+    with world.app.database.writer() as session:
         session.execute(
             sa.text(
                 "INSERT INTO lineage (edition, old_code, new_code, change)"

@@ -45,7 +45,7 @@ def test_periods_are_set_by_administrators_of_everything(own_app):
     assert caller.post("/api/retention", json={**body, "days": 0}).status_code == 422
     assert caller.post("/api/retention", json={**body, "category": "gossip"}).status_code == 422
     assert caller.post("/api/retention", json=body).json()["days"]["dispute"] == 730
-    with own_app.service.database.reader() as session:
+    with own_app.database.reader() as session:
         row = session.execute(
             sa.text("SELECT actor, reason, detail FROM audit WHERE action = 'retention.set'")
         ).one()
@@ -57,7 +57,7 @@ def test_on_the_command_line(own_app, event):
     first, second = (
         caller.post("/api/events", json=event(external_id=name, **TEXT)).json()["id"] for name in "ab"
     )
-    with own_app.service.database.writer() as session:
+    with own_app.database.writer() as session:
         session.execute(
             sa.text(
                 "UPDATE event SET status = 'closed', closed_at = now() - interval '9 years' WHERE id = :id"

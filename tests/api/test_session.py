@@ -103,7 +103,7 @@ def test_pages_ask_to_sign_in_and_come_back(app):
 def test_a_raised_version_revokes_and_a_changed_role_works_at_once(own_app):
     caller = own_app.as_("west")
     assert caller.get("/api/me").status_code == 200
-    with own_app.service.database.writer() as session:
+    with own_app.database.writer() as session:
         session.execute(
             sa.text(
                 "UPDATE account_role SET area = '990126002'"
@@ -117,7 +117,7 @@ def test_a_raised_version_revokes_and_a_changed_role_works_at_once(own_app):
         time.sleep(0.05)
     else:
         pytest.fail("the change did not arrive")
-    with own_app.service.database.writer() as session:
+    with own_app.database.writer() as session:
         session.execute(sa.text("UPDATE account SET token_version = 2 WHERE name = 'west'"))
         session.execute(sa.text("NOTIFY gridmap, 'accounts'"))
     for _ in range(50):
@@ -128,7 +128,7 @@ def test_a_raised_version_revokes_and_a_changed_role_works_at_once(own_app):
 
 
 def test_a_session_cookie_is_no_bearer_token(app):
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         number, version = accounts.account_number(session, "admin")
     token = app.service.tokens.issue(number, version, "session")
     assert app.client.get("/api/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401

@@ -163,7 +163,7 @@ def test_signing_in_and_out_and_failing_are_recorded_without_what_was_typed(own_
     own_app.client.post("/api/users/west/actions", headers=own_app.as_("admin").headers,
                         json={"action": "password", "password": PASSWORD})  # fmt: skip
     token(own_app.client, "west", PASSWORD)
-    with own_app.service.database.reader() as session:
+    with own_app.database.reader() as session:
         found = [dict(row) for row in page(session, Scope(None), Wanted(action="sign_in"))]
         failed = [dict(row) for row in page(session, Scope(None), Wanted(action="sign_in.failed"))]
         locked = page(session, Scope(None), Wanted(action="sign_in.locked"))

@@ -20,7 +20,7 @@ def admin(own_app):
 
 @pytest.fixture
 def mayor(own_app):
-    with own_app.service.database.writer() as session:
+    with own_app.database.writer() as session:
         accounts.add_account(session, "mayor", [("admin", TOWN)])
     return own_app.as_("mayor")
 

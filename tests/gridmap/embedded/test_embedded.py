@@ -74,7 +74,7 @@ def test_what_is_inside(lab: "Lab", home: Path) -> None:
         settings = [connection.execute(f"SHOW {name}").fetchone() for name in wanted]
         assert connection.execute("SELECT cardinality(show_trgm('网格员'))").fetchone() == (4,)
     assert extensions >= {"postgis", "ltree", "pg_trgm", "btree_gist"}
-    assert roles == {"gridmap": False, "gridmap_admin": True}
+    assert roles == {"gridmap": False, "gridmap_admin": True, "gridmap_service": False}
     assert owner == ("gridmap", "C", "C.UTF-8", "UTF8")
     assert [value[0] for value in settings if value] == ["on", "on", "on", "on", "off", "UTC", ""]
     assert lab.ask(cluster.admin_url("postgres"), "SHOW is_superuser") == "on"

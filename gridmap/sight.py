@@ -1,0 +1,137 @@
+"""What a transaction of the service may see of events and the audit: row-level security, the second line.
+
+The first line are the conditions of `gridmap.access`, which every statement carries. Underneath, the service signs in
+as a role that may read no event at all. A transaction that shall takes one of the roles below and says for whom, both
+for its own length only; the policies of migration 0004 do the rest. A statement whose condition was forgotten then
+answers what the asker may see, and a transaction that forgot to say for whom is refused. See docs/adr/0015.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gridmap.access import Action, Principal, Scope
+
+SERVICE = "gridmap_service"  # signs in; owns nothing, may pass by no policy
+ALL, AREAS, COUNTS, LEAVES, INTAKE = (
+    "gridmap_all",  # the service's own work: every row, but nothing that is append-only is changed
+    "gridmap_areas",  # rows for somebody: in their areas, and what is sensitive for who handles it
+    "gridmap_counts",  # what is counted for somebody: in their areas
+    "gridmap_leaves",  # the same by the finest area alone, which indexes hold
+    "gridmap_intake",  # writes new events; of those that are there reads who has how many in hand
+)
+ANYWHERE = "*"
+
+# On a private cluster its administrator makes them, on another server the first migration that needs them, if it may.
+# COPY is refused under row-level security, hence BYPASSRLS for the roles that write: of what they may do, rights say
+# the rest. Run again, it completes what is missing.
+MAKE_ROLES = f"""
+DO $$
+DECLARE name text;
+BEGIN
+    IF to_regrole('{SERVICE}') IS NULL THEN CREATE ROLE {SERVICE} NOINHERIT; END IF;
+    FOREACH name IN ARRAY ARRAY['{ALL}', '{INTAKE}'] LOOP
+        IF to_regrole(name) IS NULL THEN EXECUTE format('CREATE ROLE %I BYPASSRLS', name); END IF;
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY['{ALL}', '{AREAS}', '{COUNTS}', '{LEAVES}', '{INTAKE}'] LOOP
+        IF to_regrole(name) IS NULL THEN EXECUTE format('CREATE ROLE %I', name); END IF;
+        IF NOT pg_has_role('{SERVICE}', name, 'MEMBER') THEN EXECUTE format('GRANT %I TO {SERVICE}', name); END IF;
+    END LOOP;
+    IF NOT pg_has_role(current_user, '{SERVICE}', 'MEMBER') THEN
+        EXECUTE format('GRANT {SERVICE} TO %I', current_user);
+    END IF;
+END $$;
+"""
+
+_TAKE = sa.text(
+    "SELECT set_config('role', :role, true), set_config('gridmap.scope', :scope, true),"
+    " set_config('gridmap.handled', :handled, true), set_config('gridmap.worker', :worker, true),"
+    " set_config('gridmap.source', :source, true), set_config('gridmap.leaves', :leaves, true),"
+    " set_config('gridmap.beyond', :beyond, true)"
+)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A role and for whom it is taken.
+
+    Attributes:
+        role: one of those above.
+        scope: paths below which everything is in sight, as an array in text; `*` for everywhere.
+        handled: the same for what its reader handles: text, and what is sensitive.
+        worker: whose events are handled too; empty for nobody's.
+        source: whose posts are in sight too; empty for nobody's.
+        leaves: codes of finest areas, as an array in text.
+        beyond: codes whose finest areas alone are out of sight, likewise; empty where `leaves` says it.
+    """
+
+    role: str
+    scope: str = "{}"
+    handled: str = "{}"
+    worker: str = ""
+    source: str = ""
+    leaves: str = "{}"
+    beyond: str = ""
+
+    def take(self, connection: sa.Connection) -> None:
+        """Takes the role until the transaction ends."""
+        connection.execute(
+            _TAKE,
+            {
+                "role": self.role,
+                "scope": self.scope,
+                "handled": self.handled,
+                "worker": self.worker,
+                "source": self.source,
+                "leaves": self.leaves,
+                "beyond": self.beyond,
+            },
+        )
+
+
+EVERYTHING = Sight(ALL)
+TAKING_IN = Sight(INTAKE)
+
+
+def rows(principal: Principal, action: Action = "events") -> Sight:
+    """Events, and the audit, as rows for somebody who may do `action` with them."""
+    return Sight(
+        AREAS,
+        scope=_array(principal.scope(action)),
+        handled=_array(principal.scope("text")),
+        worker="" if principal.worker is None else str(principal.worker),
+        source=principal.source or "",
+    )
+
+
+def counts(principal: Principal) -> Sight:
+    """Events to be counted for somebody: the sensitive among them too, which are counted for all from towns up."""
+    scope = principal.scope("counts")
+    return EVERYTHING if scope.paths is None else Sight(COUNTS, scope=_array(scope))
+
+
+@contextmanager
+def by_leaf(session: Session, *, leaves: Sequence[str] = (), beyond: Sequence[str] = ()) -> Iterator[None]:
+    """What may be counted is told by the finest area of an event for the statements inside; indexes hold that alone.
+
+    Does nothing in a session that sees everything, or that nothing restricts.
+    """
+    before: Sight | None = session.info.get("sight")
+    if before is None or before.role != COUNTS:
+        yield
+        return
+    narrowed = replace(before, role=LEAVES, leaves=_listed(leaves), beyond=_listed(beyond) if beyond else "")
+    narrowed.take(session.connection())
+    yield
+    before.take(session.connection())
+
+
+def _listed(codes: Sequence[str]) -> str:
+    return "{" + ",".join(codes) + "}"  # no code has a comma
+
+
+def _array(scope: Scope) -> str:
+    return ANYWHERE if scope.paths is None else _listed(scope.paths)
