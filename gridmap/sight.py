@@ -114,7 +114,9 @@ def counts(principal: Principal) -> Sight:
 
 
 @contextmanager
-def by_leaf(session: Session, *, leaves: Sequence[str] = (), beyond: Sequence[str] = ()) -> Iterator[None]:
+def by_leaf(
+    session: Session, *, leaves: Sequence[str] = (), beyond: Sequence[str] | None = None
+) -> Iterator[None]:
     """What may be counted is told by the finest area of an event for the statements inside; indexes hold that alone.
 
     Does nothing in a session that sees everything, or that nothing restricts.
@@ -123,7 +125,9 @@ def by_leaf(session: Session, *, leaves: Sequence[str] = (), beyond: Sequence[st
     if before is None or before.role != COUNTS:
         yield
         return
-    narrowed = replace(before, role=LEAVES, leaves=_listed(leaves), beyond=_listed(beyond) if beyond else "")
+    narrowed = replace(
+        before, role=LEAVES, leaves=_listed(leaves), beyond="" if beyond is None else _listed(beyond)
+    )
     narrowed.take(session.connection())
     yield
     before.take(session.connection())

@@ -1,0 +1,251 @@
+"""The second line: without any condition a transaction sees what the conditions of access would have let through."""
+
+import itertools
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from gridmap import event_queries, selection, sight
+from gridmap.access import Principal, Role
+from gridmap.audit import Entry, record
+from gridmap.db import Database
+from gridmap.event_queries import EventFilter
+from gridmap.withholding import held
+
+GUARDED = {"event", "event_text", "event_key", "event_history", "audit"}
+HOLDINGS = [
+    *itertools.product(
+        ["admin", "dispatcher", "commander", "worker", "planner"],
+        ["*", "990126", "990126001", "990126002001", "99012600200200101", "990126P1", "990126D01", "gone"],
+    ),
+    ("source", "*"),
+]
+
+
+@pytest.fixture(scope="module")
+def record_of_events(shared_desk, county):
+    """In every village, sensitive and not, on borders, without a place, in no area, in a dedicated grid; audited."""
+    places = [
+        (0.5, 0.5),
+        (2.0, 1.0),
+        (4.0, 2.0),
+        (5.5, 2.5),
+        (7.5, 3.5),
+        (6.5, 0.5),
+        (None, None),
+        (20.0, 20.0),
+    ]
+    for number, (column, row) in enumerate(places):
+        for sub in (None, "neighbour", "domestic_violence"):
+            draft = county.event(
+                column,
+                row,
+                category="dispute",
+                subcategory=sub,
+                external_id=f"{number}-{sub}",
+                source="hotline" if number % 3 == 0 else "12345",
+            )
+            shared_desk.post(draft)
+    with shared_desk.database.writer() as session:
+        for path in ("990126.990126001", "990126.990126002.990126002001", ""):
+            record(session, Entry("somebody", "test", "thing", paths=(path,) if path else ()))
+    return shared_desk
+
+
+@pytest.fixture(scope="module")
+def restricted(record_of_events):
+    database = Database(record_of_events.database.url, pool_size=2, restricted=True)
+    yield database
+    database.close()
+
+
+def principal_of(desk, role, area, **more):
+    row = desk.memory.snapshot.row.get(area)
+    path = None if area == "*" or row is None else desk.memory.snapshot.path[row]
+    return Principal("x", "X", (Role(role, area, path),), **more)
+
+
+def ids(session, statement, **binds):
+    return sorted(session.execute(sa.text(statement), binds).scalars())
+
+
+@pytest.mark.parametrize(("role", "area"), HOLDINGS)
+@pytest.mark.parametrize("handles", [False, True], ids=["", "has-some-in-hand"])
+def test_a_forgotten_condition_lets_nothing_else_through(record_of_events, restricted, role, area, handles):
+    desk = record_of_events
+    worker = desk.one("SELECT min(worker) FROM event") if handles else None
+    asker = principal_of(desk, role, area, worker=worker, source="hotline" if role == "source" else None)
+    where, binds = event_queries.visible(asker)
+    condition = " AND ".join(where)
+    if asker.source:
+        condition, binds = f"(({condition}) OR e.source = :own)", {**binds, "own": asker.source}
+    with desk.database.reader() as owner:
+        wanted = ids(owner, f"SELECT id FROM event e WHERE {condition}", **binds)
+        handled = [
+            row.id
+            for row in owner.execute(sa.text("SELECT id, paths_now::text[] AS paths, worker FROM event"))
+            if row.id in wanted and asker.reads_text(row.paths, row.worker)
+        ]
+        steps = ids(owner, "SELECT id FROM event_history WHERE event = ANY(:seen)", seen=wanted)
+        scope, more = asker.scope("admin").condition("paths")
+        entries = ids(owner, f"SELECT id FROM audit WHERE {scope}", **more)
+    with restricted.reader(sight.rows(asker)) as session:
+        assert ids(session, "SELECT id FROM event") == wanted
+        assert ids(session, "SELECT event FROM event_text") == handled
+        assert ids(session, "SELECT event FROM event_key") == wanted
+        assert ids(session, "SELECT id FROM event_history") == steps
+    with restricted.reader(sight.rows(asker, "admin")) as session:
+        assert ids(session, "SELECT id FROM audit") == entries
+
+
+@pytest.mark.parametrize(("role", "area"), HOLDINGS)
+def test_what_is_counted_for_somebody_lies_in_their_areas(record_of_events, restricted, role, area):
+    desk, snapshot = record_of_events, record_of_events.memory.snapshot
+    asker = principal_of(desk, role, area)
+    scope = asker.scope("counts")
+    condition, binds = scope.condition("paths_now")
+    leaves = snapshot.code[held(scope, snapshot.path)].tolist() if scope.paths is not None else None
+    with desk.database.reader() as owner:
+        wanted = ids(owner, f"SELECT id FROM event WHERE {condition}", **binds)
+        by_leaf = ids(owner, "SELECT id FROM event WHERE leaf_now = ANY(:leaves)", leaves=leaves or [])
+    with restricted.reader(sight.counts(asker)) as session:
+        assert ids(session, "SELECT id FROM event") == wanted
+        with selection.seen_by_leaf(session, scope, snapshot):
+            inside = ids(session, "SELECT id FROM event")
+        nests = scope.paths is not None and area not in {"*", "990126P1", "990126D01", "gone"}
+        assert inside == (by_leaf if nests else wanted)
+        assert ids(session, "SELECT id FROM event") == wanted  # and afterwards as before
+
+
+def test_lists_and_counts_are_the_same_with_and_without(record_of_events, restricted):
+    desk, snapshot = record_of_events, record_of_events.memory.snapshot
+    for role, area in HOLDINGS:
+        asker = principal_of(desk, role, area)
+        found = []
+        for database in (desk.database, restricted):
+            with database.reader(sight.rows(asker)) as session:
+                page = event_queries.page(session, snapshot, asker, EventFilter())
+                found.append(
+                    ([dict(row) for row in page.rows],
+                     event_queries.counts(session, snapshot, asker, EventFilter()))
+                )  # fmt: skip
+        assert found[0] == found[1], (role, area)
+
+
+def test_who_says_not_for_whom_sees_nothing(restricted):
+    for table in sorted(GUARDED - {"audit", "event_key"}):
+        with (
+            restricted.reader() as session,
+            pytest.raises(sa.exc.ProgrammingError, match="permission denied"),
+        ):
+            session.execute(sa.text(f"SELECT * FROM {table} LIMIT 1"))
+    nobody = sight.Sight(sight.AREAS)
+    with restricted.reader(nobody) as session:
+        assert ids(session, "SELECT id FROM event") == []
+        assert ids(session, "SELECT event FROM event_text") == []
+
+
+def test_a_sight_ends_with_its_transaction_and_comes_back_with_the_next_of_its_session(restricted):
+    with restricted.reader(sight.EVERYTHING) as session:
+        assert ids(session, "SELECT id FROM event")
+        session.rollback()
+        assert ids(session, "SELECT id FROM event")
+    for _ in range(3):  # whichever connection of the pool comes
+        with restricted.reader() as session:
+            assert session.execute(sa.text("SELECT current_user")).scalar_one() == sight.SERVICE
+            assert session.execute(sa.text("SELECT current_setting('gridmap.scope', true)")).scalar_one() in {
+                "",
+                None,
+            }
+
+
+@pytest.mark.parametrize(
+    "taken", [None, sight.EVERYTHING, sight.TAKING_IN, sight.Sight(sight.AREAS, "*", "*")]
+)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET actor = 'x'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "UPDATE event_history SET actor = 'x'",
+        "DELETE FROM event_history",
+        "UPDATE audit_block SET marks = ''",
+        "DELETE FROM audit_block",
+        "ALTER TABLE audit DISABLE TRIGGER ALL",
+        "DROP TRIGGER append_only ON audit",
+        "ALTER TABLE event DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY areas ON event",
+        "DELETE FROM event",
+        "UPDATE edition SET note = 'x'",
+        "UPDATE area SET name = 'x'",
+        "CREATE TABLE mine (x int)",
+        "SET LOCAL session_replication_role = replica",
+        "ALTER ROLE gridmap_service BYPASSRLS",
+    ],
+)
+def test_the_service_cannot_alter_what_stands(restricted, taken, statement):
+    with (
+        pytest.raises(sa.exc.DBAPIError, match=r"permission denied|must be owner|must be superuser"),
+        restricted.writer(taken) as session,
+    ):
+        session.execute(sa.text(statement))
+
+
+def test_who_takes_events_in_reads_no_text_and_no_place(restricted):
+    for column in ("title", "geom", "source", "why"):
+        table = "event_text" if column == "title" else "event"
+        with (
+            restricted.reader(sight.TAKING_IN) as session,
+            pytest.raises(sa.exc.ProgrammingError, match="permission denied"),
+        ):
+            session.execute(sa.text(f"SELECT {column} FROM {table} LIMIT 1"))
+
+
+def test_the_role_that_signs_in_owns_nothing_and_passes_by_nothing(cluster):
+    with psycopg.connect(cluster.service_url()) as connection:
+        assert connection.execute("SELECT current_user, session_user").fetchone() == (sight.SERVICE,) * 2
+        assert connection.execute(
+            "SELECT rolsuper, rolbypassrls, rolinherit, rolcreaterole, rolcreatedb,"
+            " (SELECT count(*) FROM pg_class WHERE relowner = r.oid)"
+            " FROM pg_roles r WHERE rolname = current_user"
+        ).fetchone() == (False, False, False, False, False, 0)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SET ROLE gridmap")
+
+
+def test_every_table_is_guarded_or_meant_to_be_open(record_of_events):
+    guarded = {row[0] for row in record_of_events.rows("SELECT relname FROM pg_class WHERE relrowsecurity")}
+    assert guarded == GUARDED
+    readable = {
+        row[0]
+        for row in record_of_events.rows(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            f" AND has_table_privilege('{sight.SERVICE}', oid, 'SELECT')"
+        )
+    }
+    everything = {
+        row[0]
+        for row in record_of_events.rows(
+            "SELECT relname FROM pg_class c WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            " AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')"
+        )
+    }
+    # a new table says in its migration who reads it
+    assert everything - readable == GUARDED | {"audit_block"}
+
+
+def test_boxes_walk_along_their_index_below_a_policy(record_of_events, restricted):
+    asker = principal_of(record_of_events, "dispatcher", "990126001")
+    with restricted.reader(sight.rows(asker)) as session:
+        session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(
+            session.execute(
+                sa.text(
+                    "EXPLAIN SELECT id FROM event WHERE geom && ST_MakeEnvelope(112, 30, 112.001, 30.001, 4326)"
+                )
+            ).scalars()
+        )
+    assert "event_geom" in plan, plan
+    assert "Index Cond: (geom &&" in plan, plan
