@@ -49,6 +49,7 @@ GRANT SELECT (id, worker, unit, status) ON event TO {INTAKE};
 """
 
 # Each setting is read once a statement: a scalar subquery is not run again for every row.
+BEYOND = "(SELECT nullif(current_setting('gridmap.beyond', true), '')::text[])::text[]"
 ANYWHERE, HANDLES_ALL = (
     f"(SELECT current_setting('gridmap.{name}', true) = '*')" for name in ("scope", "handled")
 )
@@ -72,7 +73,7 @@ CREATE POLICY areas ON event FOR SELECT TO {AREAS} USING (
 CREATE POLICY counts ON event FOR SELECT TO {COUNTS} USING ({ANYWHERE} OR {IN_SCOPE.format("paths_now")});
 CREATE POLICY leaves ON event FOR SELECT TO {LEAVES} USING (
     leaf_now IN (SELECT unnest(nullif(current_setting('gridmap.leaves', true), '')::text[]))
-    OR leaf_now IS NOT NULL AND leaf_now <> ALL ((SELECT nullif(current_setting('gridmap.beyond', true), '')::text[])::text[]));
+    OR leaf_now IS NOT NULL AND leaf_now <> ALL ({BEYOND}));
 CREATE POLICY areas ON event_text FOR SELECT TO {AREAS} USING (
     EXISTS (SELECT FROM event WHERE event.id = event_text.event AND ({HANDLED})));
 CREATE POLICY areas ON event_key FOR SELECT TO {AREAS} USING (
