@@ -19,7 +19,7 @@ from psycopg import sql
 from sqlalchemy.orm import Session
 
 from gridmap.errors import NotPossible, Unavailable
-from gridmap.sight import INTAKE, SERVICE, Sight
+from gridmap.sight import FOR_ADMINISTRATORS, INTAKE, SERVICE, Sight
 
 # Two-key advisory locks, so that they do not meet those of others on a shared server.
 LOCK_SPACE = 0x6772
@@ -285,6 +285,12 @@ def _migrate(connection: sa.Connection, revision: str) -> None:
                 "The database holds tables of gridmap without a revision: a restore was broken off there. Drop and"
                 " create the database, then restore again",
                 code="broken_restore",
+            ) from error
+        if "permission denied to create role" in text or isinstance(error.orig, psycopg.errors.UndefinedObject):
+            raise NotPossible(
+                "The service works under roles of its own, which the database server did not let be made"
+                f" ({text}). As its administrator run, in this database:\n{FOR_ADMINISTRATORS}",
+                code="roles_missing",
             ) from error
         if "extension" in text:
             raise NotPossible(

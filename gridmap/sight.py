@@ -25,6 +25,22 @@ ALL, AREAS, COUNTS, LEAVES, INTAKE = (
 )
 ANYWHERE = "*"
 
+# What the administrator of a server of one's own runs in its database: as docs/operations.md and docker/ say it.
+FOR_ADMINISTRATORS = f"""\
+CREATE ROLE {SERVICE} NOINHERIT;
+CREATE ROLE {ALL} BYPASSRLS;
+CREATE ROLE {INTAKE} BYPASSRLS;
+CREATE ROLE {AREAS};
+CREATE ROLE {COUNTS};
+CREATE ROLE {LEAVES};
+GRANT {ALL}, {INTAKE}, {AREAS}, {COUNTS}, {LEAVES} TO {SERVICE};
+GRANT {SERVICE} TO gridmap;
+GRANT TEMPORARY ON DATABASE gridmap TO {ALL};
+ALTER FUNCTION geometry_overlaps(geometry, geometry) LEAKPROOF;
+ALTER FUNCTION ltree_risparent(ltree, ltree) LEAKPROOF;
+ALTER FUNCTION _ltree_risparent(ltree[], ltree) LEAKPROOF;
+"""
+
 # On a private cluster its administrator makes them, on another server the first migration that needs them, if it may.
 # COPY is refused under row-level security, hence BYPASSRLS for the roles that write: of what they may do, rights say
 # the rest. Run again, it completes what is missing.

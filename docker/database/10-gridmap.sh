@@ -11,4 +11,16 @@ CREATE EXTENSION postgis;
 CREATE EXTENSION ltree;
 CREATE EXTENSION pg_trgm;
 CREATE EXTENSION btree_gist;
+CREATE ROLE gridmap_service NOINHERIT;
+CREATE ROLE gridmap_all BYPASSRLS;
+CREATE ROLE gridmap_intake BYPASSRLS;
+CREATE ROLE gridmap_areas;
+CREATE ROLE gridmap_counts;
+CREATE ROLE gridmap_leaves;
+GRANT gridmap_all, gridmap_intake, gridmap_areas, gridmap_counts, gridmap_leaves TO gridmap_service;
+GRANT gridmap_service TO gridmap;
+GRANT TEMPORARY ON DATABASE gridmap TO gridmap_all;
+ALTER FUNCTION geometry_overlaps(geometry, geometry) LEAKPROOF;
+ALTER FUNCTION ltree_risparent(ltree, ltree) LEAKPROOF;
+ALTER FUNCTION _ltree_risparent(ltree[], ltree) LEAKPROOF;
 SQL

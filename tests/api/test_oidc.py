@@ -56,7 +56,7 @@ def app(served, provider):
 
 
 def bind(app, name, **identity):
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         provider_identities.bind(session, accounts.THE_OPERATOR, name, app.settings.oidc_issuer, **identity)
 
 
@@ -88,7 +88,7 @@ def said(answer):
 
 
 def recorded(app, action, limit=1):
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         return page(session, Scope(None), Wanted(action=action))[:limit]
 
 
@@ -176,7 +176,7 @@ def test_nobody_is_bound_unless_an_administrator_said_so(app, provider):
         "email": "admin",
         "email_verified": True,
     }
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         before = session.execute(sa.text("SELECT count(*), sum(token_version) FROM account")).one()
     answer = arrive(app.client)
     assert answer.status_code == 403
@@ -189,12 +189,12 @@ def test_nobody_is_bound_unless_an_administrator_said_so(app, provider):
     assert (entry["actor"], entry["object"]) == ("-", "account:-")
     assert [entry["detail"][key] for key in ("subject", "named")] == ["another", "admin"]
     assert entry["detail"]["provider"] == provider.url
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         assert session.execute(sa.text("SELECT count(*), sum(token_version) FROM account")).one() == before
 
 
 def test_a_disabled_account_stays_closed(app):
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         account_changes.disable(session, accounts.THE_OPERATOR, "west")
     answer = arrive(app.client)
     assert (answer.status_code, said(answer)) == (403, "账号已停用")
@@ -224,7 +224,7 @@ def test_an_awaited_name_is_not_taken(app, provider, why):
     bind(app, "east", named="li.si")
     named = {"another letter": "Li.si", "no name": None, "a list": ["li.si"]}.get(why, "li.si")
     provider.person = {"sub": "first", **({} if named is None else {"preferred_username": named})}
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         if why == "too late":
             session.execute(
                 sa.text("UPDATE account_identity SET awaited_until = now() WHERE named = 'li.si'")
@@ -233,7 +233,7 @@ def test_an_awaited_name_is_not_taken(app, provider, why):
             account_changes.disable(session, accounts.THE_OPERATOR, "east")
     answer = arrive(app.client)
     assert said(answer) == ("账号已停用" if why == "disabled" else "该身份尚未绑定账号")
-    with app.service.database.reader() as session:
+    with app.database.reader() as session:
         bound = session.execute(sa.text("SELECT subject FROM account_identity WHERE named = 'li.si'"))
         assert bound.scalars().all() == [None]
 
@@ -263,7 +263,7 @@ def test_an_address_counts_only_when_it_is_verified(app, provider, verified, mon
 def test_unbinding_ends_the_session_at_once(app):
     arrive(app.client)
     assert app.client.get("/api/me").status_code == 200
-    with app.service.database.writer() as session:
+    with app.database.writer() as session:
         provider_identities.unbind(session, accounts.THE_OPERATOR, "west", "left")
     app.service.identities.forget()
     assert app.client.get("/api/me").status_code == 401

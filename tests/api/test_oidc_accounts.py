@@ -82,7 +82,7 @@ def test_an_account_can_be_left_without_a_password(own_app, gridmap):
 
 
 def test_over_http_within_ones_areas(own_app):
-    with own_app.service.database.writer() as session:
+    with own_app.database.writer() as session:
         accounts.add_account(session, "mayor", [("admin", TOWN)])
         accounts.add_account(session, "both", [("dispatcher", TOWN), ("planner", "*")])
     mayor, admin = own_app.as_("mayor"), own_app.as_("admin")

@@ -122,7 +122,7 @@ def test_what_fails_in_the_database_is_logged_without_the_row(app, root_logger, 
         ("SELECT :text", {"text": secret + "\x00"}),
     ):
         try:
-            with app.service.database.writer() as session:
+            with app.database.writer() as session:
                 session.execute(sa.text(statement), values)
         except Exception:
             logging.getLogger("gridmap.api").exception("request failed")

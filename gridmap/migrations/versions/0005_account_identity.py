@@ -1,19 +1,21 @@
 """Whom an external provider's word binds: identities by issuer and subject.
 
 Revision ID: 0005
-Revises: 0003
+Revises: 0004
 """
 
 from collections.abc import Sequence
 
 from alembic import op
 
+from gridmap.sight import SERVICE
+
 revision: str = "0005"
-down_revision: str | None = "0003"
+down_revision: str | None = "0004"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-IDENTITY = """
+IDENTITY = f"""
 CREATE TABLE account_identity (
     account         integer NOT NULL REFERENCES account ON DELETE CASCADE,
     issuer          text NOT NULL,
@@ -30,6 +32,7 @@ CREATE TABLE account_identity (
     CHECK (subject IS NOT NULL OR named IS NOT NULL)
 );
 CREATE UNIQUE INDEX account_identity_awaited ON account_identity (issuer, named) WHERE subject IS NULL;
+GRANT SELECT, INSERT, UPDATE, DELETE ON account_identity TO {SERVICE};
 """
 
 
