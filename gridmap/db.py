@@ -4,6 +4,7 @@ A `Reader` runs READ ONLY transactions, a `Writer` commits at the end of its con
 Core functions may flush, never commit; whoever opened the session owns the transaction.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -286,7 +287,7 @@ def _migrate(connection: sa.Connection, revision: str) -> None:
                 " create the database, then restore again",
                 code="broken_restore",
             ) from error
-        if "permission denied to create role" in text or isinstance(error.orig, psycopg.errors.UndefinedObject):
+        if isinstance(error.orig, psycopg.errors.InsufficientPrivilege) and re.search("role|bypassrls", text):
             raise NotPossible(
                 "The service works under roles of its own, which the database server did not let be made"
                 f" ({text}). As its administrator run, in this database:\n{FOR_ADMINISTRATORS}",

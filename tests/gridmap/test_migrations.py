@@ -2,6 +2,7 @@
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,9 +13,12 @@ from alembic.script import ScriptDirectory
 
 from gridmap import db
 from gridmap.db import Database
+from gridmap.embedded import Cluster
 from gridmap.errors import NotPossible, Unavailable
 from gridmap.models import XID8, Base, Ltree
+from gridmap.sight import EVERYTHING, FOR_ADMINISTRATORS
 
+ROOT = Path(__file__).resolve().parents[2]
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(db.migrations()).walk_revisions()][
     ::-1
 ]
@@ -119,6 +123,33 @@ def test_a_server_that_refuses_the_extensions_says_the_remedy(cluster):
     with pytest.raises(NotPossible, match="CREATE EXTENSION postgis"):
         db.upgrade(url)
     assert _schema(url) == []  # a migration happens whole or not at all
+
+
+def test_a_server_that_makes_no_roles_says_what_its_administrator_runs():
+    """As on a server of one's own: an owner that may make nothing, and an administrator who follows the page."""
+    said = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    script = (ROOT / "docker/database/10-gridmap.sh").read_text(encoding="utf-8")
+    assert FOR_ADMINISTRATORS in said
+    assert FOR_ADMINISTRATORS in script
+    with Cluster.temporary(durable=False) as ours:
+        url, admin = ours.status().url, ours.admin_url()
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute("REVOKE ALL ON DATABASE gridmap FROM gridmap_all, gridmap_service")
+            roles = ("service", "all", "intake", "areas", "counts", "leaves")
+            connection.execute("DROP ROLE " + ", ".join(f"gridmap_{name}" for name in roles))
+            with pytest.raises(NotPossible) as refused:
+                db.upgrade(url)
+            assert refused.value.code == "roles_missing"
+            assert FOR_ADMINISTRATORS in refused.value.message
+            assert connection.execute("SELECT to_regclass('area')").fetchone() == (None,)
+            connection.execute(FOR_ADMINISTRATORS)
+        db.upgrade(url)
+        database = Database(url, restricted=True)  # becomes the service's role
+        with database.reader() as session, pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            session.execute(sa.text("SELECT * FROM event"))
+        with database.reader(EVERYTHING) as session:
+            assert session.execute(sa.text("SELECT count(*) FROM event")).scalar_one() == 0
+        database.close()
 
 
 def test_no_server_is_unavailable():
