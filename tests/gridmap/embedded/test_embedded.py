@@ -85,14 +85,14 @@ def test_passwords_are_required_and_kept_private(home: Path) -> None:
     cluster = Cluster(home)
     url = cluster.start()
     socket_folder = parse_qs(urlsplit(url).query)["host"][0]
-    for user in ("gridmap", "gridmap_admin", "postgres"):
+    for user in ("gridmap", "gridmap_service", "gridmap_admin", "postgres"):
         for password in (None, "", "wrong"):
             with pytest.raises(psycopg.OperationalError, match="password"):
                 psycopg.connect(host=socket_folder, port=5432, user=user, dbname="gridmap", password=password,
                                 passfile="/nonexistent")  # fmt: skip
     words = json.loads((home / "cluster-passwords.json").read_text())
     assert all(len(word) >= 40 for word in words.values())
-    assert len(set(words.values())) == 2
+    assert len(set(words.values())) == 3
     assert stat.S_IMODE((home / "cluster-passwords.json").stat().st_mode) == 0o600
     data = cluster.status().data_dir
     assert data is not None
