@@ -265,8 +265,10 @@ def serve(url: str, settings: Settings) -> Iterator[App]:
     assert isinstance(asgi, Guard)
     with TestClient(asgi, base_url="http://127.0.0.1", raise_server_exceptions=True) as client:
         database = Database(url, pool_size=2)
-        yield App(client, asgi._service, settings, url, database)
-        database.close()
+        try:
+            yield App(client, asgi._service, settings, url, database)
+        finally:
+            database.close()
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ import pytest
 from click.testing import CliRunner
 
 from api.cli import main
+from gridmap import sight
 from gridmap.backup import backup, restore_home
 from gridmap.backup_file import DUMP, KEY, MANIFEST, opened
 from gridmap.backup_programs import Server
 from gridmap.embedded import Cluster
 from gridmap.errors import NotPossible
 from gridmap.settings import Settings
-from gridmap.sight import ALL, AREAS, COUNTS, INTAKE, LEAVES, SERVICE
 from tests.api.conftest import middle, serve
 from tests.bench import killing
 
@@ -315,7 +315,7 @@ def test_rights_of_other_roles_come_along(home, under):
     try:
         assert gridmap(home, "db", "backup", str(under / "file")).exit_code == 0
         with opened(under / "file") as archive:
-            own = [ALL, AREAS, COUNTS, INTAKE, LEAVES, SERVICE]
+            own = [sight.ALL, sight.AREAS, sight.COUNTS, sight.INTAKE, sight.LEAVES, sight.SERVICE]
             assert archive.manifest.roles == sorted([*own, "looker"])
             restore_home(under / "new", archive, progress=str)
     finally:
