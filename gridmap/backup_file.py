@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,6 +26,17 @@ from gridmap.errors import Conflict, NotFound, NotPossible
 FORM = 1
 DUMP, KEY, MANIFEST = "database.dump", "secret.key", "manifest.json"
 _BLOCK = 1 << 20
+# What reading a damaged archive raises: a turned bit may also say that it is encrypted, or packed in a way unheard of.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    EOFError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -186,7 +199,8 @@ class Archive:
                 while block := dump.read(_BLOCK):
                     digest.update(block)
                     size += len(block)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            _ = self.secret
+        except _BROKEN as error:
             raise _damaged(self.file) from error
         if (digest.hexdigest(), size) != (self.manifest.dump_sha256, self.manifest.dump_bytes):
             raise _damaged(self.file)
@@ -197,8 +211,15 @@ class Archive:
 
     @property
     def secret(self) -> str | None:
-        """The secret key, where it is in the file."""
-        return self._archive.read(KEY).decode() if KEY in self._archive.namelist() else None
+        """The secret key, where it is in the file.
+
+        Raises:
+            NotPossible: it is damaged.
+        """
+        try:
+            return self._archive.read(KEY).decode() if KEY in self._archive.namelist() else None
+        except _BROKEN as error:
+            raise _damaged(self.file) from error
 
     def close(self) -> None:
         """Closes the file."""
@@ -219,10 +240,10 @@ def opened(file: Path) -> Iterator[Archive]:
         if not begins_well:
             raise NotPossible(f"{file} is no backup made by gridmap db backup", code="no_backup")
         archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        raise _damaged(file) from error
     except OSError as error:
         raise NotFound(f"{file} cannot be read ({error.strerror})", code="no_file") from error
+    except _BROKEN as error:
+        raise _damaged(file) from error
     with archive:
         if not {DUMP, MANIFEST} <= set(archive.namelist()):
             raise NotPossible(f"{file} is no backup made by gridmap db backup", code="no_backup")
@@ -232,8 +253,10 @@ def opened(file: Path) -> Iterator[Archive]:
 def _manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
     try:
         content: dict[str, Any] = json.loads(archive.read(MANIFEST))
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except _BROKEN as error:
         raise _damaged(file) from error
+    if not isinstance(content, dict):
+        raise _damaged(file)
     if content.get("form") != FORM:
         raise NotPossible(
             f"{file} was made by gridmap {content.get('gridmap')} in a form that this version does not know:"
@@ -242,9 +265,29 @@ def _manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
         )
     try:
         content["tables"] = {name: Contents(**each) for name, each in content["tables"].items()}
-        return Manifest(**content)
+        manifest = Manifest(**content)
     except (TypeError, KeyError, AttributeError) as error:
         raise _damaged(file) from error
+    if not _sound(manifest):
+        raise _damaged(file)
+    return manifest
+
+
+def _sound(manifest: Manifest) -> bool:
+    """Whether everything is of its kind: what is not would be met halfway through a restore."""
+    numbers = (manifest.postgres, manifest.database_bytes, manifest.epoch, manifest.dump_bytes)
+    rows = (each.rows for each in manifest.tables.values())
+    texts = (manifest.made_at, manifest.gridmap, manifest.revision, manifest.dump_sha256)
+    sums = (each.sum for each in manifest.tables.values())
+    lists = isinstance(manifest.roles, list) and isinstance(manifest.left_out, list)
+    names = (*manifest.roles, *manifest.left_out) if lists else (None,)
+    return (
+        all(type(each) is int and 0 <= each < 2**63 for each in (*numbers, *rows))
+        and all(isinstance(each, str) for each in (*texts, *sums, *names))
+        and isinstance(manifest.sequences, dict)
+        and all(each is None or type(each) is int for each in manifest.sequences.values())
+        and isinstance(manifest.key_print, str | None)
+    )
 
 
 def _damaged(file: Path) -> NotPossible:
