@@ -5,6 +5,7 @@ GDAL: GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GML, KML, MapInfo, … Whateve
 shape: columns of plain values, and geometry in the file's own reference system where the file has any.
 """
 
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -184,7 +185,8 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except zipfile.BadZipFile as error:
+    # Beside BadZipFile: a version of the format, an encryption, a name in an encoding that nobody ever used.
+    except (zipfile.BadZipFile, RuntimeError, ValueError, struct.error) as error:
         raise bad_file(path, "is a damaged archive; copy or export it again") from error
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_MOST or (
