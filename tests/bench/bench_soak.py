@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from served import Served, demonstration, request
+from served import Served, demonstration, flood, request
 
 from gridmap.embedded import Cluster
 
@@ -41,6 +41,7 @@ LOOKS = (
     "/api/tiles/events/12/3322/1690.mvt",
 )
 MEMORY_MB_A_MINUTE = 0.5  # over a day less than the half of what a process may take
+MOST_THREADS = 60  # 40 of the framework, which come and go, and the service's own
 LATENCY_RISE = 1.25
 WORK_RISE = 1.15
 
@@ -227,13 +228,11 @@ def judge(run: Run, stored: tuple[int, int]) -> list[tuple[str, str, bool]]:
     before, after = (_median([each.work_ms for each in some]) for some in (first, last))
     seen = f"{before:.2f} → {after:.2f} ms of the processor (limit {before * WORK_RISE:.2f})"
     verdicts.append(("work for a post not growing", seen, after <= before * WORK_RISE))
-    for name, what in (
-        ("database connections", "connections"),
-        ("open files", "files"),
-        ("threads", "threads"),
-    ):
+    for name, what in (("database connections", "connections"), ("open files", "files")):
         before, after = most(what, first), most(what, last)
         verdicts.append((f"{name} constant", f"{before} → {after} (limit {before + 2})", after <= before + 2))
+    threads = most("threads", minutes)
+    verdicts.append(("threads bounded", f"{threads} (limit {MOST_THREADS})", threads <= MOST_THREADS))
     acknowledged = run.acknowledged[201]
     verdicts += [
         ("no errors", f"{sum(run.wrong.values())} {dict(run.wrong.most_common(3)) or ''}", not run.wrong),
@@ -248,6 +247,8 @@ def judge(run: Run, stored: tuple[int, int]) -> list[tuple[str, str, bool]]:
 def soak(served: Served, minutes: int, rate: float) -> bool:
     name = f"soak-{time.time_ns()}"
     token, admin = served.token("dispatcher"), served.token("commander")
+    # All that the pools will ever hold is there before it is looked at whether something grows.
+    flood(served.port, [request("GET", path, admin) for path in LOOKS * 40], in_flight=40)
     run = Run(time.monotonic() + 2.0, [Minute() for _ in range(minutes)])
     stopping = threading.Event()
     beside = [
