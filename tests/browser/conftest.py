@@ -152,6 +152,8 @@ def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
         context = browser.new_context(
             **{
                 "viewport": {"width": 1440, "height": 900},
+                # A quarter of the pixels, which are drawn without a graphics card here: half of the time of these tests.
+                "device_scale_factor": 0.5,
                 "locale": "zh-CN",
                 "reduced_motion": "reduce",
                 **options,
