@@ -24,6 +24,7 @@ from gridmap.access import Scope
 from gridmap.db import Database, upgrade
 from gridmap.embedded import Cluster
 from gridmap.periods import Period
+from gridmap.sight import EVERYTHING
 from gridmap.stats import Question
 from gridmap.withholding import Audience
 from layers import tile_areas
@@ -39,20 +40,22 @@ COMMANDER = Audience(ALL, NONE, ALL, NONE, 3)
 
 @contextlib.contextmanager
 def database(arguments: argparse.Namespace) -> Iterator[Database]:
-    """A database with a demonstration city."""
+    """A database with a demonstration city, worked on as the service's role."""
     if arguments.url:
-        found = Database(arguments.url, pool_size=1)
+        found = Database(arguments.url, pool_size=1, restricted=True)
         yield found
         found.close()
         return
     with Cluster.temporary(durable=False) as cluster:
         url = cluster.status().url
         upgrade(url)
-        found = Database(url, pool_size=1)
+        owner = Database(url, pool_size=1)
         city = demo.build(demo.TOWN if arguments.town else demo.FULL, now=dt.datetime.now(ZONE))
-        with found.writer() as session:
+        with owner.writer() as session:
             demo.store(session, city)
-        found.vacuum("event")
+        owner.vacuum("event")
+        owner.close()
+        found = Database(url, pool_size=1, restricted=True)
         yield found
         found.close()
 
@@ -152,7 +155,7 @@ def main() -> int:
     parser.add_argument("--town", action="store_true")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    with database(arguments) as found, found.reader() as session:
+    with database(arguments) as found, found.reader(EVERYTHING) as session:
         snapshot = snapshots.load(session)
         until = session.execute(sa.text("SELECT max(occurred_at) FROM event")).scalar_one().astimezone(ZONE)
         number = session.execute(sa.text("SELECT count(*) FROM event")).scalar_one()

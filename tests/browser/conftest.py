@@ -152,7 +152,7 @@ def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
         context = browser.new_context(
             **{
                 "viewport": {"width": 1440, "height": 900},
-                # A quarter of the pixels, which are drawn without a graphics card here: half of the time of these tests.
+                # A quarter of the pixels: they are drawn without a graphics card, which took half of the time.
                 "device_scale_factor": 0.5,
                 "locale": "zh-CN",
                 "reduced_motion": "reduce",
