@@ -6,10 +6,12 @@ at. A pure ASGI wrapper: it costs a few microseconds where a framework middlewar
 
 import logging
 import secrets
+import string
 import time
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -92,6 +94,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if not scope[
+            "query_string"
+        ].isascii():  # as it should have been sent; else whoever decodes it stumbles
+            scope["query_string"] = quote(scope["query_string"], safe=string.punctuation).encode()
         number = secrets.token_hex(6)
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = number
