@@ -68,7 +68,18 @@ def _values(column: pa.Array, encoding: str) -> tuple[list[Any], list[int]]:
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         # Python's datetime ends at microseconds; pyarrow would want pandas for more
         column = pc.cast(column, pa.timestamp("us", tz=kind.tz), safe=False)
-    return column.to_pylist(), []
+    try:
+        return column.to_pylist(), []
+    except (OverflowError, ValueError):  # a moment before the year 1 or after 9999
+        return [_value(each) for each in column], []
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    """As Python has it; what Python has no date for stays text, which whoever needs a moment refuses."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return str(pc.cast(scalar, pa.string()))
 
 
 def _texts(column: pa.Array, encoding: str) -> tuple[list[Any], list[int]]:
