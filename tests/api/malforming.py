@@ -174,5 +174,5 @@ class Malforming:
         return "refused", said["code"]
 
     def _counts(self) -> list[int]:
-        with self._app.service.database.reader() as session:
+        with self._app.database.reader() as session:
             return list(session.execute(sa.text(COUNTED)).one())

@@ -9,6 +9,7 @@ import pytest
 
 from gridmap.backup import backup
 from gridmap.backup_programs import Server, any_program
+from tests.api.asking import ask
 from tests.api.malforming import Malforming
 from tests.api.permitting import made
 from tests.bench import fuzzing
@@ -67,6 +68,15 @@ def test_requests(county, rng, tally):
     requests.batches(50)
     requests.tokens(80)
     assert tally.inputs == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/users?limit=2&x=", "/api/events?", "/api/locate?lon=112&lat=", "/?x=", "/login?next="]
+)
+def test_bytes_in_a_query_that_are_no_text(county, path):
+    answer = ask(county.client, "GET", path.encode() + b"\xff\xfe", token=county.token("admin"))
+    assert answer.status in {200, 303, 422}
+    assert ask(county.client, "DELETE", path.encode() + b"\xff", token=county.token("admin")).status == 405
 
 
 def test_a_driver_that_crashes_ends_its_own_process_alone(tmp_path, monkeypatch):

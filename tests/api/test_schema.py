@@ -19,7 +19,7 @@ def app(module_app):
     yield from serve(module_app.url, unhurried(module_app.settings))
 
 
-@pytest.mark.parametrize("who", ["admin", "as_dispatcher", "as_worker"])
+@pytest.mark.parametrize("who", ["as_dispatcher", "as_worker", "admin"])
 def test_what_the_description_says_holds(app, who):
     run = described(app, who, seed=SEED, examples=1, phases=("examples", "fuzzing"))
     assert run.operations >= set(OPERATIONS)

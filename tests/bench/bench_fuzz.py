@@ -32,7 +32,9 @@ def main() -> None:
     rng, tally, began = random.Random(given.seed), Tally(), time.perf_counter()
     print(f"seed {given.seed}")
     fuzzing.texts(rng, 600 // part, tally)
+    print(f"{tally.inputs} texts", flush=True)
     fuzzing.files(rng, 300 // part, tally)
+    print(f"{tally.inputs} with files, {len(tally.findings)} findings so far", flush=True)
     with county() as app, tempfile.TemporaryDirectory() as name:
         made(app)
         good = Path(name) / "good.gmb"
@@ -46,6 +48,7 @@ def main() -> None:
         )
         fuzzing.backups(rng, 400 // part, tally, good.read_bytes())
         fuzzing.loads(rng, 60 // part, tally, (app.url, name))
+        print(f"{tally.inputs} with backups and loads, {len(tally.findings)} findings so far", flush=True)
         requests = Malforming(app, rng, tally)
         requests.queries(3_000 // part)
         requests.bodies(1_500 // part)

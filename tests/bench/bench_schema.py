@@ -25,9 +25,12 @@ def main() -> None:
     failed = False
     with county() as app:
         made(app)
-        for role in given.roles.split(","):
+        # Last the one who may close the others' accounts; as the last administrator of all areas nobody closes it.
+        for role in sorted(given.roles.split(","), key="admin".__eq__):
             began = time.perf_counter()
-            run = described(app, f"as_{role}", seed=given.seed, examples=given.examples)
+            run = described(
+                app, "admin" if role == "admin" else f"as_{role}", seed=given.seed, examples=given.examples
+            )
             answers = ", ".join(f"{status}: {number}" for status, number in sorted(run.answers.items()))
             seconds = time.perf_counter() - began
             print(f"{role:<10} {run.requests:>6} requests in {seconds:.0f} s · {answers}", flush=True)
