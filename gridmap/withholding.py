@@ -212,12 +212,8 @@ def _cover(
     # With a shown parent the sum of the withheld is known: it may not leave them a single possibility.
     pinned = (number > 0) & ((number == 1) | (total <= 0) | (total >= number * (below - 1)))
     # A withheld parent may not be added up from children that are all shown.
-    needs = np.flatnonzero(np.where(hidden, number == 0, pinned))
-    order = np.lexsort((counts[rows], parent))
-    start = np.searchsorted(parent[order], needs, side="left").tolist()
-    end = np.searchsorted(parent[order], needs, side="right").tolist()
-    for first, last in zip(start, end, strict=True):
-        family = rows[order[first:last]]  # from the smallest count up
-        free = family[~hidden[family] & ~exact[family]]
-        if len(free):
-            hidden[free[0]] = True
+    needs = np.where(hidden, number == 0, pinned)
+    free = np.flatnonzero(needs[parent] & ~hidden[rows] & ~exact[rows])
+    free = free[np.lexsort((counts[rows[free]], parent[free]))]  # each family from its smallest count up
+    _, first = np.unique(parent[free], return_index=True)
+    hidden[rows[free[first]]] = True
