@@ -1,6 +1,8 @@
 """A served application on a small invented county: squares, with people, buildings and accounts."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,6 +105,12 @@ def county() -> list[AreaDraft]:
         )
     )
     return drafts
+
+
+def in_a_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Runs a coroutine to its end in a thread of its own: a browser's loop may be running in this one."""
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(asyncio.run, coroutine).result()
 
 
 def middle(column: int, row: int) -> tuple[float, float]:

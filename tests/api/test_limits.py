@@ -15,6 +15,7 @@ from api.limits import BURST_S, MOST_KEYS, Limits, Line, Rates, Turns, counted_a
 from gridmap.access import Principal, Role
 from gridmap.errors import InvalidInput, Unavailable
 from gridmap.settings import Settings
+from tests.api.conftest import in_a_loop
 
 
 class Clock:
@@ -81,7 +82,7 @@ def test_turns_run_so_many_at_once_and_in_order_and_refuse_the_rest():
         assert len(turns) == 0
         assert not turns._waiting
 
-    asyncio.run(run())
+    in_a_loop(run())
 
 
 def test_a_turn_that_is_not_waited_for_is_lost_to_nobody():
@@ -112,7 +113,7 @@ def test_a_turn_that_is_not_waited_for_is_lost_to_nobody():
         assert len(turns) == 0
         assert not turns._waiting
 
-    asyncio.run(run())
+    in_a_loop(run())
 
 
 def test_one_account_leaves_connections_to_others_and_all_leave_some_to_posting(settings, principal_of):
@@ -134,7 +135,7 @@ def test_one_account_leaves_connections_to_others_and_all_leave_some_to_posting(
         assert told == ["full"]
         assert len(some.turns) == 0
 
-    asyncio.run(run())
+    in_a_loop(run())
 
 
 def test_a_body_that_stops_coming_is_given_up_and_one_that_came_is_left_alone(settings, monkeypatch):
@@ -168,7 +169,7 @@ def test_a_body_that_stops_coming_is_given_up_and_one_that_came_is_left_alone(se
         await asyncio.sleep(0.05)
         assert not some._arrivals._is_looking
 
-    asyncio.run(run())
+    in_a_loop(run())
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from api.oidc_attempt import Attempts
 from api.oidc_provider import Provider
 from gridmap.errors import NotPossible, Unavailable
 from gridmap.settings import Settings
-from tests.api.conftest import PASSWORD, furnish, serve
+from tests.api.conftest import PASSWORD, furnish, in_a_loop, serve
 from tests.api.provider import CLIENT, SECRET, Faults, provided
 from tests.api.test_oidc import HERE, SUBJECT, agree, arrive, begin, bind, said
 from tests.api.test_oidc_faults import AWAY, REFUSED, changed, forget, outcome
@@ -216,7 +216,7 @@ def test_only_so_many_ask_at_once(app, provider, monkeypatch):
         )
         return [type(each) for each in found]
 
-    kinds = asyncio.run(crowd())
+    kinds = in_a_loop(crowd())
     assert kinds.count(Unavailable) == 3
     assert provider.asked["openid-configuration"] == 1  # one asks, all have it
 
@@ -311,9 +311,9 @@ def test_an_office_with_an_authority_of_its_own(app, tmp_path, own_certificate):
             return await Provider(settings).authorization_url(attempt)
 
         with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
-            asyncio.run(url(settings))
+            in_a_loop(url(settings))
         believed = replace(settings, oidc_ca_file=str(authority))
-        assert asyncio.run(url(believed)).startswith(f"{secured.url}/authorize?")
+        assert in_a_loop(url(believed)).startswith(f"{secured.url}/authorize?")
     assert Provider(believed)._trust.get_ca_certs()[0]["subject"] == ((("commonName", "Office authority"),),)
     assert Provider(believed)._trust.verify_mode == ssl.CERT_REQUIRED
     for wrong in (tmp_path / "none.pem", __file__):

@@ -12,6 +12,7 @@ from api.schemas import EventIn
 from gridmap.access import Scope
 from gridmap.errors import InvalidInput, Unavailable
 from gridmap.intake import Outcome, Post, store_few
+from tests.api.conftest import in_a_loop
 
 
 class Slow:
@@ -35,7 +36,7 @@ def together(slow, numbers):
         slow.going.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    return asyncio.run(taking())
+    return in_a_loop(taking())
 
 
 def test_what_comes_while_others_are_stored_is_stored_together_and_each_gets_its_answer():
@@ -62,7 +63,7 @@ def test_storage_that_is_away_is_told_to_all_who_wait_and_the_next_are_served_ag
         first = await asyncio.gather(*(posting.take(n) for n in range(2)), return_exceptions=True)
         return first, await posting.take(7)
 
-    first, later = asyncio.run(taking())
+    first, later = in_a_loop(taking())
     assert {type(answer) for answer in first} == {Unavailable}
     assert later == Outcome("stored", 7)
 
@@ -78,7 +79,7 @@ def test_who_leaves_takes_nobody_else_along():
         slow.going.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    answers = asyncio.run(taking())
+    answers = in_a_loop(taking())
     assert isinstance(answers[1], asyncio.CancelledError)
     assert [answer.event for answer in (answers[0], answers[2], answers[3])] == [0, 4, 6]
 

@@ -8,6 +8,7 @@ import pytest
 
 from api.routes import site
 from gridmap import accounts
+from tests.api.conftest import in_a_loop
 
 TOWN, OTHER = "990126001", "990126002"
 PASSWORD, NEXT = "a long enough password", "another long password"
@@ -151,7 +152,7 @@ def follow(app, name, changes):
         reading.cancel()
         return ended
 
-    return asyncio.run(run()), said
+    return in_a_loop(run()), said
 
 
 def test_an_open_stream_follows_a_role_that_moves(own_app, admin, event):

@@ -287,7 +287,7 @@ class Killer:
                     and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == server
                 ):
                     title = (entry / "cmdline").read_bytes().decode(errors="replace")
-                    if "gridmap gridmap" in title or "walwriter" in title:
+                    if "gridmap_service gridmap" in title or "walwriter" in title:
                         found.append(int(entry.name))
         if len(found) < 2:
             return False
