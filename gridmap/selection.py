@@ -124,19 +124,23 @@ def by_finest_area(scope: Scope, snapshot: Snapshot) -> Clauses:
 
 
 @contextmanager
-def seen_by_leaf(session: Session, scope: Scope, snapshot: Snapshot) -> Iterator[None]:
-    """For statements whose condition is one of the finest area: what the transaction sees is said so as well.
+def seen_as_asked(
+    session: Session, scope: Scope, snapshot: Snapshot, binds: dict[str, object]
+) -> Iterator[None]:
+    """Where a statement's condition is one of the finest area, what the transaction sees is said so as well.
 
     Args:
         session: any.
         scope: where who asks may see counts; where it is of areas that lie across, nothing changes.
         snapshot: the edition in force.
+        binds: of the statement's condition.
     """
-    if scope.paths is None or not _nests(scope, snapshot):
+    by_leaf = "leaves" in binds or "beyond" in binds
+    if not by_leaf or scope.paths is None or not _nests(scope, snapshot):
         yield
         return
-    _, binds = by_finest_area(scope, snapshot)
-    with sight.by_leaf(session, **binds):  # type: ignore[arg-type]  # lists of codes
+    _, codes = by_finest_area(scope, snapshot)
+    with sight.by_leaf(session, **codes):  # type: ignore[arg-type]  # lists of codes
         yield
 
 

@@ -25,7 +25,6 @@ number received is withheld as gridmap.withholding says, of days and months like
 what numerators say about one event in few, and differences between periods and categories.
 """
 
-import contextlib
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ from gridmap.db import plan_for_these_values
 from gridmap.event_queries import visible_row
 from gridmap.events import CATEGORIES
 from gridmap.periods import Period
-from gridmap.selection import Clauses, Selection, by_finest_area, seen_by_leaf, sensitive
+from gridmap.selection import Clauses, Selection, by_finest_area, seen_as_asked, sensitive
 from gridmap.snapshot import GRIDS, NESTING, Snapshot
 from gridmap.stat_counts import LARGE, Counts, Scan
 from gridmap.withholding import Audience, Bools, Ints, Tree, guarded, held, withheld
@@ -135,7 +134,7 @@ def indicators(
     plan_for_these_values(session)
     found = []
     for selection in (now, stat_counts.before(now)):
-        with place.sight(session, snapshot, audience):
+        with seen_as_asked(session, audience.counts, snapshot, place.condition[1]):
             counts = stat_counts.count(session, snapshot, selection, scan)
         grids, active = _grids(snapshot, counts, audience)
         numbers = {name: counts.total(name, large=place.large) for name in stat_counts.NUMBERS}
@@ -163,7 +162,7 @@ def by_children(session: Session, snapshot: Snapshot, question: Question, audien
     plan_for_these_values(session)
     rates, shown = [], []
     for selection in (now, stat_counts.before(now)):
-        with seen_by_leaf(session, audience.counts, snapshot):
+        with seen_as_asked(session, audience.counts, snapshot, scan.condition[1]):
             counts = stat_counts.count(session, snapshot, selection, scan)
         numbers = _rolled_up(snapshot, tree, counts, audience)
         hidden = withheld(tree, numbers["received"], audience)
@@ -212,7 +211,7 @@ def by_step(
     for selection in (now, stat_counts.before(now)):
         counts = dict.fromkeys(selection.period.days(zone), 0)
         for sign, part in place.parts(session, selection, audience):
-            with place.sight(session, snapshot, audience):
+            with seen_as_asked(session, audience.counts, snapshot, place.condition[1]):
                 days = stat_counts.by_local_day(session, part, place.condition, zone)
             for day, number in days.items():
                 counts[day] += sign * number
@@ -241,7 +240,7 @@ def by_category(
     for selection in (now, stat_counts.before(now)):
         counts = dict.fromkeys(question.categories or CATEGORIES, 0)
         for sign, part in place.parts(session, selection, audience):
-            with place.sight(session, snapshot, audience):
+            with seen_as_asked(session, audience.counts, snapshot, place.condition[1]):
                 categories = stat_counts.by_category(session, part, place.condition)
             for category, number in categories.items():
                 counts[category] += sign * number
@@ -300,15 +299,6 @@ class _Place:
             return parts
         delicate = None if self.large else sensitive(session, selection)
         return [*parts, (-1, delicate)] if delicate else parts
-
-    def sight(
-        self, session: Session, snapshot: Snapshot, audience: Audience
-    ) -> contextlib.AbstractContextManager[None]:
-        """What its events are counted under: by their finest area where the condition is one of that."""
-        _, binds = self.condition
-        if "leaves" in binds or "beyond" in binds:
-            return seen_by_leaf(session, audience.counts, snapshot)
-        return contextlib.nullcontext()
 
     def shown(self, counts: list[int], audience: Audience) -> list[int | None]:
         """Counts of the parts of one whole, None where they are withheld."""

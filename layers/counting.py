@@ -5,7 +5,6 @@ Everything that was received counts, whatever became of it. Whose events: gridma
 
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import ExitStack
 from itertools import repeat
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from gridmap.access import Scope
-from gridmap.selection import Clauses, Selection, seen_by_leaf
+from gridmap.selection import Clauses, Selection, seen_as_asked
 from gridmap.snapshot import NESTING, Snapshot
 from gridmap.withholding import held
 from layers import hexes
@@ -44,7 +43,7 @@ def by_leaf(session: Session, snapshot: Snapshot, selection: Selection, rows: Ro
         f" (SELECT leaf_now, count(*) AS number FROM event WHERE {where} AND leaf_now IS NOT NULL"
         " GROUP BY leaf_now) AS counted"
     )
-    with seen_by_leaf(session, selection.scope, snapshot):
+    with seen_as_asked(session, selection.scope, snapshot, binds):
         leaves, numbers = session.execute(sa.text(statement), binds).one()
     counts = np.zeros(len(snapshot) + 1, dtype=np.int64)  # the last one takes what no row has
     if leaves:
@@ -101,9 +100,7 @@ def by_cell(
         f"SELECT {hexes.parent_sql('cell', res)}, count(*) FROM event WHERE {where} AND cell IS NOT NULL"
         " GROUP BY 1 ORDER BY 1"
     )
-    with ExitStack() as stack:
-        if "leaves" in binds or "beyond" in binds:
-            stack.enter_context(seen_by_leaf(session, selection.scope, snapshot))
+    with seen_as_asked(session, selection.scope, snapshot, binds):
         found = session.execute(sa.text(statement), binds).all()
     pairs = np.array([tuple(row) for row in found], dtype=np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]

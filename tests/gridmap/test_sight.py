@@ -111,11 +111,13 @@ def test_what_is_counted_for_somebody_lies_in_their_areas(record_of_events, rest
         by_leaf = ids(owner, "SELECT id FROM event WHERE leaf_now = ANY(:leaves)", leaves=leaves or [])
     with restricted.reader(sight.counts(asker)) as session:
         assert ids(session, "SELECT id FROM event") == wanted
-        with selection.seen_by_leaf(session, scope, snapshot):
+        with selection.seen_as_asked(session, scope, snapshot, {"leaves": []}):
             inside = ids(session, "SELECT id FROM event")
         nests = scope.paths is not None and area not in {"*", "990126P1", "990126D01", "gone"}
         assert inside == (by_leaf if nests else wanted)
         assert ids(session, "SELECT id FROM event") == wanted  # and afterwards as before
+        with selection.seen_as_asked(session, scope, snapshot, {"scope": ""}):  # a condition of paths
+            assert ids(session, "SELECT id FROM event") == wanted
 
 
 def test_lists_and_counts_are_the_same_with_and_without(record_of_events, restricted):
