@@ -22,6 +22,18 @@ HERE = "http://127.0.0.1"
 SUBJECT = "248289761001"
 
 
+def settings_at(provider, home):
+    """Of a service that believes this provider."""
+    return Settings(
+        home=home,
+        secret_key="a secret for tests only",
+        public_url=HERE,
+        oidc_issuer=provider.url,
+        oidc_client_id=CLIENT,
+        oidc_client_secret=SECRET,
+    )
+
+
 @pytest.fixture(scope="module")
 def provider():
     with provided() as provider:
@@ -30,14 +42,7 @@ def provider():
 
 @pytest.fixture(scope="module")
 def served(database_url, tmp_path_factory, provider):
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"),
-        secret_key="a secret for tests only",
-        public_url=HERE,
-        oidc_issuer=provider.url,
-        oidc_client_id=CLIENT,
-        oidc_client_secret=SECRET,
-    )
+    settings = settings_at(provider, tmp_path_factory.mktemp("home"))
     furnish(database_url, settings)
     yield from serve(database_url, settings)
 

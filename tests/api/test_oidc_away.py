@@ -22,11 +22,10 @@ from api import oidc_provider
 from api.oidc_attempt import Attempts
 from api.oidc_provider import Provider
 from gridmap.errors import NotPossible, Unavailable
-from gridmap.settings import Settings
 from tests.api.conftest import PASSWORD, furnish, in_a_loop, serve
-from tests.api.provider import CLIENT, SECRET, Faults, provided
-from tests.api.test_oidc import HERE, SUBJECT, agree, arrive, begin, bind, said
-from tests.api.test_oidc_faults import AWAY, REFUSED, changed, forget, outcome
+from tests.api.provider import SECRET, Faults, provided
+from tests.api.test_oidc import SUBJECT, agree, arrive, begin, bind, said, settings_at
+from tests.api.test_oidc_faults import AWAY, REFUSED, begun_anew, changed, forget, outcome
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +36,7 @@ def provider():
 
 @pytest.fixture(scope="module")
 def served(database_url, tmp_path_factory, provider):
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"),
-        secret_key="a secret for tests only",
-        public_url=HERE,
-        oidc_issuer=provider.url,
-        oidc_client_id=CLIENT,
-        oidc_client_secret=SECRET,
-    )
+    settings = settings_at(provider, tmp_path_factory.mktemp("home"))
     furnish(database_url, settings)
     for app in serve(database_url, settings):
         bind(app, "west", subject=SUBJECT)
@@ -53,12 +45,7 @@ def served(database_url, tmp_path_factory, provider):
 
 @pytest.fixture
 def app(served, provider):
-    provider.faults = Faults()
-    provider.keys = provider.keys[:1]
-    provider.asked.clear()
-    served.client.cookies.clear()
-    forget(served)
-    return served
+    return begun_anew(served, provider)
 
 
 def without(*names):

@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from joserfc.jwk import OctKey, RSAKey
 
 from api.oidc_token import usable_keys
-from gridmap.settings import Settings
 from tests.api.conftest import furnish, serve
 from tests.api.provider import CLIENT, SECRET, Faults, by_hand, new_key, provided
-from tests.api.test_oidc import HERE, SUBJECT, arrive, bind, said
+from tests.api.test_oidc import SUBJECT, arrive, bind, said, settings_at
 
 REFUSED, AWAY = (403, "认证服务的答复无法核实"), (503, "认证服务暂时不可用")
 
@@ -27,14 +26,7 @@ def provider():
 
 @pytest.fixture(scope="module")
 def served(database_url, tmp_path_factory, provider):
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"),
-        secret_key="a secret for tests only",
-        public_url=HERE,
-        oidc_issuer=provider.url,
-        oidc_client_id=CLIENT,
-        oidc_client_secret=SECRET,
-    )
+    settings = settings_at(provider, tmp_path_factory.mktemp("home"))
     furnish(database_url, settings)
     for app in serve(database_url, settings):
         bind(app, "west", subject=SUBJECT)
@@ -43,6 +35,11 @@ def served(database_url, tmp_path_factory, provider):
 
 @pytest.fixture
 def app(served, provider):
+    return begun_anew(served, provider)
+
+
+def begun_anew(served, provider):
+    """The service as if nobody had asked, with a provider as it should be."""
     provider.faults = Faults()
     provider.keys = provider.keys[:1]
     provider.asked.clear()
