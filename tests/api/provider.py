@@ -201,17 +201,17 @@ class Provider:
 @contextmanager
 def serving(app: Any, listening: socket.socket, **options: Any) -> Iterator[None]:
     """Serves an application from a thread; options are uvicorn's."""
-    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, **options)
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2, **options)
     runner = uvicorn.Server(config)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     until = time.monotonic() + 30
     while not runner.started and thread.is_alive() and time.monotonic() < until:
         time.sleep(0.02)
-    assert runner.started
+    assert runner.started, "the service did not start"
     yield
     runner.should_exit = True
-    thread.join(10)
+    thread.join(15)
 
 
 @contextmanager

@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,6 @@ import numpy as np
 import psycopg
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from api.app import create_app
@@ -27,6 +24,7 @@ from gridmap import accounts, demo
 from gridmap.db import Database
 from gridmap.embedded import Cluster
 from gridmap.settings import Settings
+from tests.api.provider import serving
 
 SIZE = demo.Size.of(households=4_500, events=9_000)
 PASSWORD = "a long enough password"
@@ -76,18 +74,8 @@ def server(cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFac
 def _served(app: Any) -> Iterator[Server]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2)
-        runner = uvicorn.Server(config)
-        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        until = time.monotonic() + 30
-        while not runner.started and thread.is_alive() and time.monotonic() < until:
-            time.sleep(0.05)
-        assert runner.started, "the service did not start"
-        yield Server(f"http://127.0.0.1:{port}")
-        runner.should_exit = True
-        thread.join(15)
+        with serving(app, listening):
+            yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}")
 
 
 @pytest.fixture(scope="session")
