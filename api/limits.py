@@ -255,6 +255,7 @@ class Limits:
         sign_in = Line("sign-ins", 4, 40, 10.0, shared=True)
         probe = Line("probes", 2, 20, 5.0, shared=True)
         self._lines: Mapping[tuple[str, str], Line | None] = {
+            **{request: heavy for request, weight in WEIGHTS.items() if weight == HEAVY},
             ("POST", "/api/events"): None,  # they stand in a line of their own: api/posting.py
             ("GET", "/api/locate"): None,  # memory alone
             ("GET", "/healthz"): None,
@@ -265,9 +266,6 @@ class Limits:
             ("POST", "/login"): sign_in,
             ("POST", "/api/token"): sign_in,
             ("POST", "/api/me/password"): sign_in,
-            **{("GET", path): heavy for path in ("/api/heat", "/api/heat/map", "/api/heat/map.png")},
-            ("GET", "/api/indicators"): heavy,
-            ("POST", "/api/events/reassign"): heavy,
         }
 
     def count(self, method: str, path: str, principal: Principal | None, address: str | None) -> None:
