@@ -66,6 +66,21 @@ def test_an_account_is_added_given_a_role_and_closed(admin):
     expect(page.locator("#list tbody tr").nth(1)).to_contain_text("借调结束")
 
 
+def test_what_arrives_late_takes_nothing_back_that_is_being_filled_in(admin):
+    page = admin.page
+    held = []
+    page.route("**/api/users/admin/tokens", lambda route: held.append(route))  # noqa: PLW0108  # playwright marks its handlers
+    with page.expect_request("**/api/users/admin/tokens"):
+        page.click("#list [data-key=admin]")
+    expect(page.locator("#detail [name=role]")).to_have_value("")
+    page.select_option("#detail [name=role]", "planner")
+    page.fill("#detail [name=area]", "*")
+    held[0].continue_()
+    expect(page.locator("#tokens li")).not_to_have_count(0)
+    expect(page.locator("#detail [name=role]")).to_have_value("planner")
+    expect(page.locator("#detail [name=area]")).to_have_value("*")
+
+
 def test_the_audit_is_filtered_and_says_what_is_sealed(admin):
     page = admin.page
     page.goto(f"{admin.server.url}/admin?lang=en#audit")

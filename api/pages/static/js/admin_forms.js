@@ -16,11 +16,9 @@ export const choose = (options, attributes = {}) =>
     options.map(([value, text]) => h("option", { value }, text)),
   );
 
+/** A role to choose: none stands chosen beforehand, least of all the mightiest. */
 export const chooseRole = () =>
-  choose(
-    ROLES.map((role) => [role, t(`roles.${role}`)]),
-    { name: "role" },
-  );
+  choose([["", t("admin.role_choose")], ...ROLES.map((role) => [role, t(`roles.${role}`)])], { name: "role", required: true });
 
 let lists = 0;
 

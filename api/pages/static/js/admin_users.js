@@ -10,10 +10,11 @@ const moment = (text) => (text ? shortMoment(text) : "–");
 const roleName = ({ role, area }) => `${t(`roles.${role}`)} · ${area === "*" ? t("everywhere") : area}`;
 
 export function createUsers() {
-  const state = { q: "", users: null, next: null, error: null, chosen: null, tokens: null };
+  const state = { q: "", users: null, next: null, error: null, chosen: null, tokens: [] };
   const list = byId("list");
   const detail = byId("detail");
   let asked = 0;
+  let choosing = 0;
 
   async function load(path) {
     const turn = ++asked;
@@ -31,14 +32,19 @@ export function createUsers() {
   }
 
   async function choose(name) {
+    const turn = ++choosing;
     try {
-      state.chosen = await get(`/api/users/${encodeURIComponent(name)}`);
-      state.tokens = null;
+      const user = await get(`/api/users/${encodeURIComponent(name)}`);
+      if (turn !== choosing) return;
+      state.chosen = user;
+      state.tokens = [];
       drawRows();
       drawDetail();
-      const whole = !state.chosen.elsewhere;
-      state.tokens = whole ? (await get(`/api/users/${encodeURIComponent(name)}/tokens`)).tokens : [];
-      drawDetail();
+      if (user.elsewhere) return;
+      const { tokens } = await get(`/api/users/${encodeURIComponent(name)}/tokens`);
+      if (turn !== choosing) return;
+      state.tokens = tokens;
+      drawTokens(); // these alone: a role may be half chosen in the form above them
     } catch (error) {
       toast("hazard", said(error), { lasting: true });
     }
@@ -53,6 +59,7 @@ export function createUsers() {
   }
 
   function close() {
+    choosing++;
     state.chosen = null;
     detail.hidden = true;
     drawRows();
@@ -275,10 +282,15 @@ export function createUsers() {
       h("dl", { class: "facts" }, facts.map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, value)])),
       h("section", {}, roles(user)),
       user.elsewhere ? h("p", { class: "banner info" }, icon("info"), t("admin.elsewhere_note")) : buttons(user),
-      state.tokens?.length
-        ? h("section", {}, h("h3", {}, t("admin.tokens")), h("ul", { class: "held" }, state.tokens.slice(0, 20).map(tokenRow)))
-        : null,
+      h("section", { id: "tokens" }),
     );
+    drawTokens();
+  }
+
+  function drawTokens() {
+    const place = byId("tokens");
+    place.hidden = !state.tokens.length;
+    draw(place, h("h3", {}, t("admin.tokens")), h("ul", { class: "held" }, state.tokens.slice(0, 20).map(tokenRow)));
   }
 
   function drawAll() {

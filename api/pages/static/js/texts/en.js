@@ -322,7 +322,7 @@ export default {
   "admin.locked": "Locked for a while after too many wrong passwords", "admin.elsewhere": "others elsewhere",
   "admin.elsewhere_note": "This account also holds roles beyond your areas: give and take those within; closing it and its password are not yours.",
   "admin.none": "No accounts", "admin.none_note": "Try other words, or add one.", "admin.search": "Search accounts",
-  "admin.more": "More", "admin.role_add": "Give", "admin.role_remove": "Take the role",
+  "admin.more": "More", "admin.role_choose": "Choose a role", "admin.role_add": "Give", "admin.role_remove": "Take the role",
   "admin.set_password": "Set password", "admin.new_password": "Password (12 characters or more; none: no sign-in by password)",
   "admin.revoke": "End all sessions", "admin.revoke_one": "End", "admin.disable": "Disable", "admin.enable": "Enable",
   "admin.machine": "Machine token", "admin.label": "What it is for", "admin.issue": "Issue",
