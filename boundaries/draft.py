@@ -16,7 +16,6 @@ from gridmap.errors import InvalidInput, NotFound
 from gridmap.snapshot import NESTING, ORDER, Snapshot
 
 Cause = Literal["split", "merge", "create", "retire"]
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +48,8 @@ class Step:
     """
 
     areas: Mapping[str, PlannedArea | None]
-    causes: Mapping[str, Cause] = _NOTHING
-    told: Mapping[str, Any] = _NOTHING
+    causes: Mapping[str, Cause] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ class Draft:
 
     base: Snapshot
     scope: str
-    areas: Mapping[str, PlannedArea | None] = _NOTHING
-    causes: Mapping[str, Cause] = _NOTHING
+    areas: Mapping[str, PlannedArea | None] = field(default_factory=dict)
+    causes: Mapping[str, Cause] = field(default_factory=dict)
     _inside: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod

@@ -1,0 +1,194 @@
+"""Adding and taking away land without moving a vertex.
+
+Polygons whose common borders are the same vertices, bit for bit, are added and subtracted by their edges alone: an
+edge that is walked once either way vanishes, what is left bounds the sum. Nothing is computed that could be rounded,
+so a coverage stays one. Where a new vertex comes onto a border, everything that has the edge gets it (`insert`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from boundaries.check_edges import edges_of
+from gridmap.errors import InvalidInput
+
+Shapes = NDArray[np.object_]
+Place = tuple[float, float]
+Edge = tuple[Place, Place]  # the smaller place first
+Inserted = Mapping[Edge, tuple[Place, ...]]  # new vertices on an edge, from its first place to its second
+
+
+def combine(plus: Sequence[Any], minus: Sequence[Any] = ()) -> shapely.MultiPolygon:
+    """Land of some polygons without that of others, vertex for vertex; empty where nothing is left.
+
+    Args:
+        plus: (Multi)Polygons that do not overlap each other.
+        minus: (Multi)Polygons that lie inside these and do not overlap each other; every edge of theirs that meets
+            an edge of the others is that edge, or lies wholly inside.
+
+    Raises:
+        InvalidInput: `inexact`: they overlap, or meet in vertices that one of them lacks.
+    """
+    edges = edges_of(_shapes([*plus, *minus]))
+    weight = np.where(edges.owner < len(plus), edges.sign, -edges.sign)
+    net = np.bincount(edges.number, weights=weight).astype(np.int64)
+    left = np.flatnonzero(net)
+    if not len(left):
+        return shapely.MultiPolygon()
+    first = np.zeros(len(net), dtype=np.int64)
+    first[edges.number] = np.arange(len(edges))
+    ends = edges.ends[first[left]]
+    ends[net[left] < 0] = ends[net[left] < 0][:, ::-1]
+    found = _inside(ends)
+    if found is None or (np.abs(net) > 1).any():
+        x, y = ends[0, 0].tolist()
+        raise InvalidInput(
+            "边界不吻合，请先修复 Borders that should be one differ in their vertices here: repair the boundaries first"
+            " (gridmap check says where)",
+            code="inexact",
+            findings=[{"code": "inexact", "where": [x, y], "message": "borders differ in their vertices"}],
+        )
+    return shapely.MultiPolygon(found.tolist())
+
+
+def _inside(ends: NDArray[np.float64]) -> Shapes | None:
+    """The faces on the left of directed edges; None where the edges bound none."""
+    faces = shapely.orient_polygons(
+        shapely.get_parts(shapely.polygonize(np.asarray(shapely.linestrings(ends), dtype=object))),
+        exterior_cw=False,
+    )
+    exterior = shapely.get_exterior_ring(faces)
+    starts = shapely.get_coordinates(shapely.get_point(exterior, 0))
+    following = shapely.get_coordinates(shapely.get_point(exterior, 1))
+    directed = set(map(tuple, ends.reshape(-1, 4).tolist()))
+    kept = faces[[each in directed for each in map(tuple, np.hstack([starts, following]).tolist())]]
+    # Every edge must bound what is kept; one that dangles, or crosses another, does not.
+    return (
+        kept
+        if len(kept) and shapely.get_num_coordinates(kept).sum() - len(_rings(kept)) == len(ends)
+        else None
+    )
+
+
+def _rings(polygons: Shapes) -> Shapes:
+    rings: Shapes = shapely.get_rings(polygons)
+    return rings
+
+
+def insert(polygon: Any, inserted: Inserted) -> shapely.MultiPolygon | None:
+    """A polygon with the new vertices on those of its edges that have some; None where it has no such edge.
+
+    Args:
+        polygon: (Multi)Polygon.
+        inserted: new vertices by edge.
+    """
+    coordinates, of_ring = shapely.get_coordinates(_rings(shapely.get_parts(polygon)), return_index=True)
+    pairs = np.hstack([coordinates[:-1], coordinates[1:]])
+    pairs[of_ring[1:] != of_ring[:-1]] = np.nan
+    at: dict[int, list[Place]] = {}
+    for (first, second), places in inserted.items():
+        for here, there, along in ((first, second, places), (second, first, places[::-1])):
+            for position in np.flatnonzero((pairs == (*here, *there)).all(axis=1)).tolist():
+                at[position] = list(along)
+    if not at:
+        return None
+    where = [position + 1 for position, along in at.items() for _ in along]
+    new = [place for along in at.values() for place in along]
+    grown = np.insert(coordinates, where, new, axis=0)
+    owner = np.insert(of_ring, where, of_ring[[each - 1 for each in where]])
+    return _rebuilt(polygon, np.asarray(shapely.linearrings(grown, indices=owner), dtype=object))
+
+
+def _rebuilt(polygon: Any, rings: Shapes) -> shapely.MultiPolygon:
+    """A polygon of the same make with other rings."""
+    parts = shapely.get_parts(polygon)
+    counts = shapely.get_num_interior_rings(parts) + 1
+    ends = np.cumsum(counts).tolist()
+    polygons = [
+        shapely.Polygon(rings[end - count], rings[end - count + 1 : end])
+        for count, end in zip(counts.tolist(), ends, strict=True)
+    ]
+    return shapely.MultiPolygon(polygons)
+
+
+def vertices_between(polygon: Any, pieces: Sequence[Any]) -> Inserted:
+    """New vertices that pieces of a polygon have on its border.
+
+    Args:
+        polygon: (Multi)Polygon.
+        pieces: (Multi)Polygons that tile it, apart from vertices on its edges.
+
+    Raises:
+        InvalidInput: `inexact`: they do not tile it.
+    """
+    outline = edges_of(_shapes([combine(pieces)]))
+    directed = {
+        (tuple(a), tuple(b)): None
+        for (a, b), sign in zip(outline.ends.tolist(), outline.sign.tolist(), strict=True)
+        for a, b in ([(a, b)] if sign > 0 else [(b, a)])
+    }
+    following: dict[Place, list[Place]] = {}
+    for here, there in directed:
+        following.setdefault(here, []).append(there)
+    own = edges_of(_shapes([polygon]))
+    inserted: dict[Edge, tuple[Place, ...]] = {}
+    for (a, b), sign in zip(own.ends.tolist(), own.sign.tolist(), strict=True):
+        here, there = (tuple(a), tuple(b)) if sign > 0 else (tuple(b), tuple(a))
+        if (here, there) in directed:
+            continue
+        between = _between(following, here, there)
+        inserted[(here, there) if here < there else (there, here)] = tuple(
+            between if here < there else between[::-1]
+        )
+    return inserted
+
+
+def _between(following: Mapping[Place, Sequence[Place]], here: Place, there: Place) -> list[Place]:
+    """The places on the way from one to another, straight ahead."""
+    found: list[Place] = []
+    at = here
+    while at != there:
+        choices = [
+            each for each in following.get(at, ()) if _ahead(here, there, each) > _ahead(here, there, at)
+        ]
+        if not choices:
+            raise InvalidInput(
+                "边界不吻合 The pieces do not follow the border of what they are pieces of",
+                code="inexact",
+                findings=[{"code": "inexact", "where": list(here), "message": "pieces leave the border"}],
+            )
+        at = min(choices, key=lambda each: _aside(here, there, each))
+        found.append(at)
+    return found[:-1]
+
+
+def _ahead(here: Place, there: Place, place: Place) -> float:
+    dx, dy = there[0] - here[0], there[1] - here[1]
+    return ((place[0] - here[0]) * dx + (place[1] - here[1]) * dy) / (dx * dx + dy * dy)
+
+
+def _aside(here: Place, there: Place, place: Place) -> float:
+    dx, dy = there[0] - here[0], there[1] - here[1]
+    return abs((place[0] - here[0]) * dy - (place[1] - here[1]) * dx)
+
+
+def shared_length(one: Any, others: Iterable[Any]) -> list[float]:
+    """Length in degrees of the border that a polygon shares, vertex for vertex, with each of others."""
+    rest = list(others)
+    edges = edges_of(_shapes([one, *rest]))
+    mine = np.zeros(int(edges.number.max(initial=-1)) + 1, dtype=bool)
+    mine[edges.number[edges.owner == 0]] = True
+    lengths = np.hypot(*(edges.ends[:, 1] - edges.ends[:, 0]).T)
+    shared = np.bincount(
+        edges.owner, weights=np.where(mine[edges.number], lengths, 0.0), minlength=len(rest) + 1
+    )
+    return [float(each) for each in shared[1:]]
+
+
+def _shapes(polygons: Sequence[Any]) -> Shapes:
+    shapes = np.empty(len(polygons), dtype=object)
+    shapes[:] = polygons
+    return shapes
