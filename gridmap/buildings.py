@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from gridmap import staging
 from gridmap.db import Writer, copy_text, lock_edition
 from gridmap.errors import Conflict
+from gridmap.households import count_households
 from gridmap.index import Places
-from gridmap.relocation import count_households
 from gridmap.snapshot import Snapshot, outermost
 
 _STAGED = ("row", "code", "name", "kind", "households", "geom", "place", "leaf", "owner", "paths")

@@ -26,6 +26,7 @@ from gridmap.sight import FOR_ADMINISTRATORS, INTAKE, SERVICE, Sight
 LOCK_SPACE = 0x6772
 LOCK_MIGRATE = 1
 LOCK_EDITION = 2
+LOCK_PUBLISH = 5
 
 Row = Sequence[object]
 

@@ -72,6 +72,16 @@ class Edition(Base):
     areas_changed: Mapped[int]
 
 
+class EditionPlaced(Base):
+    """That events and buildings have been placed by an edition."""
+
+    __tablename__ = "edition_placed"
+    edition: Mapped[int] = mapped_column(sa.ForeignKey("edition.id"), primary_key=True, autoincrement=False)
+    at: Mapped[dt.datetime] = mapped_column(server_default=sa.text("clock_timestamp()"))
+    events: Mapped[int]
+    buildings: Mapped[int]
+
+
 class Area(Base):
     """A jurisdiction or grid, from one edition up to (not including) another."""
 

@@ -35,6 +35,14 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "来源指明的 {stated} 不是现行编码",
         "The source stated {stated}, which is no living code",
     ),
+    "succeeded": (
+        "来源指明的 {stated} 已撤销，由 {area} 承接",
+        "The source stated {stated}, which is no more; {area} has its land",
+    ),
+    "handover": (
+        "网格调整后属 {grid}；已受理，仍由原承办人办理，可移交",
+        "Since a redraw it lies in {grid}; who accepted it keeps it and may hand it over",
+    ),
     "outside": ("位置不在任何区域内", "The place lies in no area"),
     "no_place": ("没有位置，也没有指明网格", "No place and no grid was given"),
     "dedicated": ("专属网格 {grid} 先于微网格", "The dedicated grid {grid} goes before the micro-grid"),

@@ -6,31 +6,42 @@ nobody has accepted yet is routed by the new boundaries.
 
 import datetime as dt
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import numpy as np
 import sqlalchemy as sa
 
+from gridmap import snapshot as snapshots
+from gridmap.access import Scope
+from gridmap.affected import BOXES, IN_BOX, Floats, between, box_binds, widened
 from gridmap.db import Writer, copy_rows
 from gridmap.errors import Conflict
 from gridmap.events import EventDraft
+from gridmap.households import relocate_buildings
 from gridmap.intake import TO_WHOM, Assignment, assign
-from gridmap.placement import NOWHERE, Placement, place_many
-from gridmap.routing import Roster, loads
+from gridmap.placement import NOWHERE, Placement, Reason, place_many
+from gridmap.routing import Roster, load_roster, loads
 from gridmap.selection import Clauses
 from gridmap.snapshot import Snapshot
+from gridmap.succession import successors
 
 BLOCK = 20_000
 TRIES = 5
 _WAITING = {"unassigned", "assigned"}
+KEPT_STATES = {"accepted", "transferred", "escalated", "suspended"}  # somebody has it in hand and keeps it
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every block needs; `renew` routes anew also what stays where it is and waits for nobody."""
+    """What every block needs.
+
+    Attributes:
+        renew: what stays where it is and waits for nobody is routed anew too.
+        follows: what a source stated follows it; who keeps an event is offered to hand it over.
+        inherited: the codes that have the land of those that live no more.
+    """
 
     session: Writer
     snapshot: Snapshot
@@ -38,6 +49,8 @@ class Work:
     load: dict[int, int]
     tolerance_m: float
     renew: bool = False
+    follows: bool = False
+    inherited: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -49,27 +62,71 @@ class Reassigned:
     routed: int = 0
 
 
-def relocate(
-    session: Writer,
-    snapshot: Snapshot,
-    roster: Roster,
-    box: tuple[float, float, float, float],
-    tolerance_m: float,
-) -> tuple[int, int]:
-    """Places events and buildings in a box by a new edition; returns how many of each moved.
+@dataclass(frozen=True, slots=True)
+class Relocated:
+    """How many events and buildings moved, and how many events somebody else has got."""
 
-    The caller holds the edition lock exclusively. Cost follows what lies in the box.
+    events: int = 0
+    routed: int = 0
+    buildings: int = 0
+
+
+def relocate(session: Writer, earlier: int, later: int, time_zone: ZoneInfo, tolerance_m: float) -> Relocated:
+    """Places anew by a later edition what lies where it differs from an earlier one.
+
+    The caller holds the edition lock exclusively. Cost follows the areas that differ and what lies in them.
+
+    Args:
+        session: sees every event; the caller commits.
+        earlier: the edition by which everything is placed, 0 for none.
+        later: the edition in force.
+        time_zone: whose clock the shifts follow.
+        tolerance_m: for places in a gap.
     """
-    buildings = relocate_buildings(session, snapshot, box)
-    # Degrees, generous: a grid that grew may now be the nearest. A degree of longitude is shorter up north.
-    high = tolerance_m / 100_000
-    broad = high / max(0.01, math.cos(math.radians(min(90.0, max(abs(box[1]), abs(box[3])) + high))))
-    condition: Clauses = (
-        "(geom IS NULL OR geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326))",
-        {"west": box[0] - broad, "south": box[1] - high, "east": box[2] + broad, "north": box[3] + high},
+    if earlier == 0 and not session.execute(_ANYTHING).scalar_one():
+        return Relocated()
+    affected = between(session, earlier, later)
+    boxes = widened(affected.boxes, tolerance_m)
+    inherited = successors(session, _retired(session, earlier, later))
+    codes = {label for path in affected.paths for label in path.split(".")}
+    codes.update(affected.codes, *inherited.values())
+    snapshot = snapshots.around(session, later, widened(boxes, tolerance_m), codes)
+    roster = load_roster(session, time_zone, snapshot.code.tolist())
+    load = loads(session, list(roster.people))
+    work = Work(session, snapshot, roster, load, tolerance_m, inherited=inherited, follows=True)
+    buildings = relocate_buildings(session, snapshot, boxes)
+    events = _which(session, boxes, affected.paths)
+    blocks = (events[at : at + BLOCK] for at in range(0, len(events), BLOCK))
+    done = _place(work, (_read(session, ("id = ANY(:ids)", {"ids": block}), 0) for block in blocks))
+    return Relocated(done.moved, done.routed, buildings)
+
+
+_ANYTHING = sa.text("SELECT EXISTS (SELECT FROM event) OR EXISTS (SELECT FROM building)")
+
+
+def _retired(session: Writer, earlier: int, later: int) -> list[str]:
+    rows = session.execute(
+        sa.text("SELECT code FROM area WHERE edition_to > :earlier AND edition_to <= :later"),
+        {"earlier": earlier, "later": later},
     )
-    work = Work(session, snapshot, roster, loads(session), tolerance_m)
-    return place_anew(work, condition).moved, buildings
+    return list(rows.scalars())
+
+
+def _which(session: Writer, boxes: Floats, paths: Sequence[str]) -> list[int]:
+    """Events in boxes, and those whose source stated an area below a path instead of a place."""
+    found = set(
+        session.execute(
+            sa.text(f"SELECT event.id FROM {BOXES} JOIN event ON event.geom {IN_BOX}"), box_binds(boxes)
+        ).scalars()
+    )
+    if paths:
+        below, binds = Scope(tuple(paths)).condition("paths_now")
+        found.update(
+            session.execute(
+                sa.text(f"SELECT id FROM event WHERE {below} AND method = 'stated'"), binds
+            ).scalars()
+        )
+    return sorted(found)
 
 
 def place_anew(
@@ -80,8 +137,14 @@ def place_anew(
     Raises:
         Conflict: some change all the time.
     """
+    return _place(work, _blocks(work.session, condition), progress)
+
+
+def _place(
+    work: Work, blocks: Iterable[list[sa.Row[Any]]], progress: Callable[[int], None] = lambda _: None
+) -> Reassigned:
     done = Reassigned()
-    for rows in _blocks(work.session, condition):
+    for rows in blocks:
         done.looked_at += len(rows)
         left = rows
         for _ in range(TRIES):
@@ -116,7 +179,7 @@ def _read(session: Writer, condition: Clauses, last: int) -> list[sa.Row[Any]]:
     )
 
 
-def _draft(row: sa.Row[Any]) -> EventDraft:
+def _draft(work: Work, row: sa.Row[Any]) -> EventDraft:
     return EventDraft(
         source="",
         external_id=str(row.id),
@@ -126,13 +189,25 @@ def _draft(row: sa.Row[Any]) -> EventDraft:
         lon=row.lon,
         lat=row.lat,
         # What a source stated is the last of its one path, also where that is an overlay.
-        grid=row.paths_now[0].rpartition(".")[2] if row.method == "stated" else None,
+        grid=_stated(work, row.paths_now[0]) if row.method == "stated" else None,
     )
+
+
+def _stated(work: Work, path: str) -> str:
+    """The area that a source stated; where it lives no more, the one that has its land, or what holds those that do."""
+    above, _, code = path.rpartition(".")
+    row = work.snapshot.row
+    if code in row or not work.follows:
+        return code
+    heirs = [work.snapshot.path[row[heir]].split(".") for heir in work.inherited.get(code, ()) if heir in row]
+    common = [labels[0] for labels in zip(*heirs, strict=False) if len(set(labels)) == 1]
+    living = common or [label for label in above.split(".") if label in row]
+    return living[-1] if living else code
 
 
 def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[int]:
     """Writes what changed of one block; returns those that somebody else changed in between."""
-    found = place_many(work.snapshot, [_draft(row) for row in rows], work.tolerance_m)
+    found = place_many(work.snapshot, [_draft(work, row) for row in rows], work.tolerance_m)
     now = dt.datetime.now(dt.UTC)
     updates: list[tuple[object, ...]] = []
     history: dict[int, tuple[object, ...]] = {}
@@ -149,6 +224,9 @@ def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[in
         if stays and not routes and (row.method, row.distance_m) == (placement.method, placement.distance_m):
             continue
         worker, unit, status, why = row.worker, row.unit, row.status, list(placement.why)
+        detail: dict[str, object] = {}
+        if placement.method == row.method == "stated" and not stays:
+            why += _succeeded(row.paths_now[0].rpartition(".")[2], placement)
         if routes:
             given = _routed(work, row, placement, now)
             worker, unit, status = given.worker, given.unit, given.status
@@ -156,6 +234,9 @@ def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[in
             if stays and (worker, unit, status) == (row.worker, row.unit, row.status):
                 continue
         else:  # who has it keeps it, and why
+            if not stays and (offered := _offered(work, row, placement, now)) is not None:
+                why.append(["warn", "handover", {"grid": placement.owner or placement.leaf}])
+                detail["offered"] = offered
             why += [reason for reason in row.why if reason[1] in TO_WHOM]
         if not stays:
             moved.add(row.id)
@@ -166,7 +247,7 @@ def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[in
              placement.owner, placement.leaf, "{" + ",".join(placement.paths) + "}", status, worker, unit,
              json.dumps(why))
         )  # fmt: skip
-        detail = {"from": row.owner_now, "grid": placement.owner, "worker": worker, "unit": unit}
+        detail |= {"from": row.owner_now, "grid": placement.owner, "worker": worker, "unit": unit}
         history[row.id] = (
             row.id, now, "system", "relocate", status, work.snapshot.edition, json.dumps(detail),
         )  # fmt: skip
@@ -180,6 +261,26 @@ def _routed(work: Work, row: sa.Row[Any], placement: Placement, now: dt.datetime
     if row.worker is not None and row.worker in work.load:
         work.load[row.worker] -= 1  # it is not in its own way
     return assign(work.roster.candidates(row.category, placement.chain, now), work.load)
+
+
+def _succeeded(stated: str, placement: Placement) -> list[Reason]:
+    """What a source stated lives no more: who has its land stands for it."""
+    now = placement.paths[0].rpartition(".")[2]
+    return [] if stated == now else [["warn", "succeeded", {"stated": stated, "area": now}]]
+
+
+def _offered(
+    work: Work, row: sa.Row[Any], placement: Placement, now: dt.datetime
+) -> dict[str, object] | None:
+    """To whom somebody who keeps an event may hand it over; None where there is nobody to, or no need."""
+    if not work.follows or row.status not in KEPT_STATES or not placement.chain:
+        return None
+    serving = {each.id for code in placement.chain for each in work.roster.people_of.get(code, ())}
+    offices = {each.id for code in placement.chain for each in work.roster.offices_of.get(code, ())}
+    if row.worker in serving or row.unit in offices:
+        return None
+    given = assign(work.roster.candidates(row.category, placement.chain, now), dict(work.load))
+    return {"worker": given.worker, "unit": given.unit}
 
 
 def _apply(
@@ -221,61 +322,3 @@ def _apply(
         (history[number] for number in ids),
     )
     return set(ids)
-
-
-def relocate_buildings(session: Writer, snapshot: Snapshot, box: Sequence[float]) -> int:
-    """Gives living buildings in a box their leaf, owner and paths anew; returns how many moved."""
-    rows = session.execute(
-        sa.text(
-            "SELECT id, ST_X(place) AS lon, ST_Y(place) AS lat, leaf, owner, paths::text[] AS paths"
-            " FROM building WHERE valid_to IS NULL"
-            " AND place && ST_MakeEnvelope(:west, :south, :east, :north, 4326)"
-        ),
-        {"west": box[0], "south": box[1], "east": box[2], "north": box[3]},
-    ).all()
-    if not rows:
-        return 0
-    lon = np.array([row.lon for row in rows])
-    lat = np.array([row.lat for row in rows])
-    places = snapshot.index.locate(lon, lat, 0.0)
-    leaf, owner = snapshot.codes(places.leaf), snapshot.codes(places.owner)
-    paths = snapshot.paths_of(places)
-    moved = [
-        (row.id, leaf[i], owner[i], "{" + ",".join(paths[i]) + "}")
-        for i, row in enumerate(rows)
-        if (row.leaf, row.owner, sorted(row.paths)) != (leaf[i], owner[i], paths[i])
-    ]
-    if moved:
-        session.execute(
-            sa.text(
-                "CREATE TEMPORARY TABLE IF NOT EXISTS moved (id bigint, leaf text, owner text, paths ltree[])"
-                " ON COMMIT DROP"
-            )
-        )
-        session.execute(sa.text("TRUNCATE moved"))
-        copy_rows(session, "moved", ("id", "leaf", "owner", "paths"), moved)
-        session.execute(
-            sa.text(
-                "UPDATE building SET leaf = m.leaf, owner = m.owner, paths = m.paths"
-                " FROM moved m WHERE building.id = m.id"
-            )
-        )
-        count_households(session)
-    return len(moved)
-
-
-def count_households(session: Writer) -> None:
-    """Counts households and buildings of every area anew, from the living buildings."""
-    session.execute(sa.text("DELETE FROM household_count"))
-    session.execute(
-        sa.text(
-            "INSERT INTO household_count (code, households, buildings)"
-            " SELECT code, sum(households), sum(buildings) FROM ("
-            "   SELECT paths, sum(households) AS households, count(*) AS buildings FROM building"
-            "   WHERE valid_to IS NULL GROUP BY paths"
-            " ) AS held, LATERAL (SELECT DISTINCT regexp_split_to_table(path::text, '[.]') AS code"
-            "   FROM unnest(held.paths) AS path) AS codes GROUP BY code"
-        )
-    )
-    session.execute(sa.text("INSERT INTO change_log (topic) VALUES ('households')"))
-    session.execute(sa.text("NOTIFY gridmap, 'households'"))

@@ -205,39 +205,54 @@ def loads(session: Session, workers: Sequence[int] | None = None) -> dict[int, i
     return {int(worker): int(count) for worker, count in rows}
 
 
-def load_roster(session: Session, time_zone: ZoneInfo) -> Roster:
-    """Reads everybody who serves an area today."""
+def load_roster(session: Session, time_zone: ZoneInfo, areas: Sequence[str] | None = None) -> Roster:
+    """Reads everybody who serves an area this moment; of some areas alone where they are named.
+
+    The clock, not now(): the transaction may have begun before the edition that gave somebody an area.
+    """
+    of_areas = "" if areas is None else "area = ANY(:areas) AND"
+    of_workers, of_units = (
+        "" if areas is None else f"{name} IN (SELECT {who} FROM service_area WHERE area = ANY(:areas)) AND"
+        for name, who in (("worker", "worker"), ("id", "unit"))
+    )
+    binds = {} if areas is None else {"areas": list(areas)}
     duties: dict[int, list[Duty]] = {}
     for row in session.execute(
         sa.text(
             "SELECT worker, weekday, starts_at, ends_at,"
             " greatest(valid_from, '0001-01-01'), least(coalesce(valid_to, '9999-12-31'), '9999-12-31')"
-            " FROM shift ORDER BY worker, weekday, starts_at"
-        )
+            f" FROM shift WHERE {of_workers} true ORDER BY worker, weekday, starts_at"
+        ),
+        binds,
     ):
         duties.setdefault(row[0], []).append(Duty(*row[1:]))
+    lives = "(retired_at IS NULL OR retired_at > clock_timestamp())"
     people = {
-        row.id: Person(row.id, row.code, row.name, row.role, row.capacity, tuple(duties.get(row.id, ())))
+        row.worker: Person(
+            row.worker, row.code, row.name, row.role, row.capacity, tuple(duties.get(row.worker, ()))
+        )
         for row in session.execute(
             sa.text(
-                "SELECT id, code, name, role, capacity FROM worker"
-                " WHERE retired_at IS NULL OR retired_at > now()"
-            )
+                "SELECT * FROM (SELECT id AS worker, code, name, role, capacity, retired_at FROM worker) w"
+                f" WHERE {of_workers} {lives}"
+            ),
+            binds,
         )
     }
     offices = {
         row.id: Office(row.id, row.code, row.name, row.kind)
         for row in session.execute(
-            sa.text("SELECT id, code, name, kind FROM unit WHERE retired_at IS NULL OR retired_at > now()")
+            sa.text(f"SELECT id, code, name, kind FROM unit WHERE {of_units} {lives}"), binds
         )
     }
     people_of: dict[str, list[Person]] = {}
     offices_of: dict[str, list[Office]] = {}
     for area, worker, unit in session.execute(
         sa.text(
-            "SELECT area, worker, unit FROM service_area WHERE valid_from <= now()"
-            " AND (valid_to IS NULL OR valid_to > now()) ORDER BY area, worker, unit"
-        )
+            f"SELECT area, worker, unit FROM service_area WHERE {of_areas} valid_from <= clock_timestamp()"
+            " AND (valid_to IS NULL OR valid_to > clock_timestamp()) ORDER BY area, worker, unit"
+        ),
+        binds,
     ):
         if worker in people:
             people_of.setdefault(area, []).append(people[worker])

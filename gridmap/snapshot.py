@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from gridmap.affected import BOXES, IN_BOX, box_binds
 from gridmap.index import GRIDS, KINDS, NESTING, OVERLAYS, AreaIndex, Places
 
 ORDER = {kind: order for order, kind in enumerate((*NESTING, "dedicated", *OVERLAYS))}
@@ -131,6 +132,42 @@ def load(session: Session, edition: int | None = None) -> Snapshot:
         {"edition": edition},
     ).all()
     return _build(edition, moment, rows, households(session))
+
+
+def around(session: Session, edition: int, boxes: NDArray[np.float64], codes: Iterable[str] = ()) -> Snapshot:
+    """What of an edition holds places in boxes, with all that these areas hang from: for them it answers as the whole.
+
+    Args:
+        session: any.
+        edition: its number.
+        boxes: west, south, east, north in degrees, a row each; wide enough for what may be the nearest.
+        codes: areas that are wanted besides.
+
+    Returns:
+        A snapshot without household counts; its cost follows what lies in the boxes.
+    """
+    moment = session.execute(
+        sa.text("SELECT nullif(in_force_from, '-infinity') FROM edition WHERE id = :edition"),
+        {"edition": edition},
+    ).scalar_one()
+    columns = (
+        "SELECT code, kind, name, setting, parent, path::text, ST_AsBinary(geom) FROM area"
+        " WHERE edition_from <= :edition AND (edition_to IS NULL OR edition_to > :edition)"
+    )
+    at_hand = session.execute(
+        sa.text(f"{columns} AND id IN (SELECT area.id FROM {BOXES} JOIN area ON area.geom {IN_BOX})"),
+        {"edition": edition, **box_binds(boxes)},
+    ).all()
+    found, wanted = list(at_hand), set(codes)
+    while missing := wanted.union(*(row.path.split(".") for row in found)) - {row.code for row in found}:
+        more = session.execute(
+            sa.text(f"{columns} AND code = ANY(:codes)"), {"edition": edition, "codes": sorted(missing)}
+        ).all()
+        if not more:
+            break
+        found += more
+    # as PostgreSQL's "C" sorts them, by which the whole edition is in order
+    return _build(edition, moment, sorted(found, key=lambda row: row.code), {})
 
 
 def households(session: Session) -> dict[str, int]:

@@ -20,7 +20,7 @@ from gridmap import accounts
 from gridmap.areas import AreaDraft, import_areas
 from gridmap.db import Database, Writer
 from gridmap.embedded import Cluster
-from gridmap.relocation import count_households
+from gridmap.households import count_households
 from gridmap.settings import Settings
 
 WEST, SOUTH = 112.0, 30.0

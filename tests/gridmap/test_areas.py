@@ -8,7 +8,7 @@ import pytest
 import shapely
 import sqlalchemy as sa
 
-from gridmap import areas, snapshot
+from gridmap import areas, settling, snapshot
 from gridmap.errors import InvalidInput
 from gridmap.snapshot import KINDS
 
@@ -199,7 +199,7 @@ def test_a_load_that_fails_at_its_end_leaves_no_trace(desk, county, monkeypatch)
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(areas, "relocate", fail)
+    monkeypatch.setattr(settling, "relocate", fail)
     with pytest.raises(ZeroDivisionError):
         desk.load(county.area("micro", county.micro(0, 0), county.box(0, 0, 1, 0.5)))
     assert stored(desk) == before

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from gridmap.areas import import_areas
 from gridmap.db import lock_edition
+from gridmap.households import count_households
 from gridmap.placement import Placement, place_many
-from gridmap.relocation import count_households
 
 
 def swap(county, column=1, row=0):
