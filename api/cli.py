@@ -2,18 +2,20 @@
 
 import importlib
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from api.cli_db import backup, restore
-from api.operator import Tool
 from gridmap.errors import GridmapError
+
+if TYPE_CHECKING:
+    from api.operator import Tool
 
 EXIT_REFUSED = 1
 
 # Loaded when asked for: no command waits for what another needs.
-_LATER = {
+_LATER: Final = {
     "audit": "api.cli_audit:audit",
     "check": "api.cli_check:check",
     "token": "api.cli_user:token",
@@ -26,20 +28,30 @@ _LATER = {
     "reassign": "api.cli_reassign:reassign",
     "retention": "api.cli_retention:retention",
 }
+_LATER_OF_DB: Final = {"backup": "api.cli_db:backup", "restore": "api.cli_db:restore"}
+_WITHOUT_DATABASE: Final = frozenset({"assign", "check"})  # files in, files out
 
 
-class _Commands(click.Group):
-    """A group whose larger commands are imported when used; core errors end in one sentence."""
+class _Later(click.Group):
+    """A group some of whose commands are imported when used, from `module:attribute`."""
+
+    def __init__(self, *arguments: Any, later: Mapping[str, str], **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._later = later
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_LATER})
+        return sorted({*super().list_commands(ctx), *self._later})
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in _LATER:
-            module, _, attribute = _LATER[name].partition(":")
+        if name in self._later:
+            module, _, attribute = self._later[name].partition(":")
             found: click.Command = getattr(importlib.import_module(module), attribute)
             return found
         return super().get_command(ctx, name)
+
+
+class _Commands(_Later):
+    """Core errors end in one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -54,7 +66,9 @@ class _Commands(click.Group):
 
 
 @click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Commands,
+    later=_LATER,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="gridmap-service")
 @click.pass_context
@@ -63,22 +77,22 @@ def main(ctx: click.Context) -> None:
 
     网格化服务管理：每一处，都有人管。
     """
+    if ctx.invoked_subcommand in _WITHOUT_DATABASE:
+        return
+    from api.operator import Tool  # noqa: PLC0415  # what speaks to a database takes a second to import
+
     ctx.obj = Tool()
     ctx.call_on_close(ctx.obj.close)
 
 
-@main.group("db")
+@main.group("db", cls=_Later, later=_LATER_OF_DB)
 def database() -> None:
     """数据库 The database: upgrade, backup, restore, stop, status."""
 
 
-database.add_command(backup)
-database.add_command(restore)
-
-
 @database.command()
 @click.pass_obj
-def upgrade(tool: Tool) -> None:
+def upgrade(tool: "Tool") -> None:
     """Bring the database to this version; make it first where there is none."""
     tool.url()
     click.echo("The database is up to date.")
@@ -86,7 +100,7 @@ def upgrade(tool: Tool) -> None:
 
 @database.command()
 @click.pass_obj
-def stop(tool: Tool) -> None:
+def stop(tool: "Tool") -> None:
     """Stop the private database. Nothing is lost; the next command starts it again."""
     click.echo(tool.stop())
 
@@ -94,7 +108,7 @@ def stop(tool: Tool) -> None:
 @database.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
 @click.pass_obj
-def status(tool: Tool, as_json: bool) -> None:
+def status(tool: "Tool", as_json: bool) -> None:
     """Whether it runs, and where."""
     found = tool.status()
     if as_json:
@@ -113,7 +127,7 @@ def status(tool: Tool, as_json: bool) -> None:
 @click.option("--category", default="other", show_default=True)
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
 @click.pass_obj
-def locate(tool: Tool, lon: float, lat: float, crs: str, at: str | None, category: str, lang: str) -> None:
+def locate(tool: "Tool", lon: float, lat: float, crs: str, at: str | None, category: str, lang: str) -> None:
     """Whose the place LON LAT is, as JSON: as GET /api/locate answers."""
     from api.located import located  # noqa: PLC0415  # as above
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from api.progress import progress_of
+from boundaries import assign_workers
 
 
 @click.command()
@@ -43,6 +44,8 @@ def assign(points: Path, grids: Path, out: Path, **given: Any) -> None:
     FlatGeobuf. POINTS may be a folder of Parquet parts; OUT without an ending is one. A file OUT is replaced when
     the new one is whole.
     """
+    if given["engine"] == "dask" and not given["scheduler"]:
+        assign_workers.begin()  # on another core, while this one imports and reads
     # pyarrow and shapely cost a third of a second that `gridmap --help` need not pay
     from boundaries.assign import Options, assign_file  # noqa: PLC0415
     from gridmap.errors import InvalidInput  # noqa: PLC0415

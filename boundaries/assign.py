@@ -25,6 +25,7 @@ from boundaries.assign_job import (
     prepare,
 )
 from boundaries.assign_parquet import ParquetPoints, Part
+from boundaries.assign_spread import spread
 from boundaries.assign_write import Rows, parquet_form, whole, write_parquet, write_rows
 
 __all__ = ["Options", "Summary", "assign_file"]
@@ -63,12 +64,7 @@ def assign_file(
     points, grids, out = Path(points), Path(grids), Path(out)
     check_paths(points, grids, out)
     job = prepare(points, grids, out, options)
-    if options.engine == "dask":
-        from boundaries import assign_dask  # noqa: PLC0415  # the extra need not be installed
-
-        tally = assign_dask.run(job, options, progress)
-    else:
-        tally = _run(job, progress)
+    tally = spread(job, options, progress) if options.engine == "dask" else _run(job, progress)
     return Summary(tally, [*job.points.notes, *job.grids.notes, *_afterwards(job, tally)])
 
 

@@ -1,7 +1,9 @@
 """Parquet parts spread over a Dask cluster: the same answers, all or nothing.
 
-Each worker process builds the index once, when it joins; tasks carry the names of files and numbers of row groups,
-never rows. Workers and the caller see the same files. Importing this module needs the extra `cluster`.
+Each worker process has the index once, from when it joins: those of this machine open the one that was built for
+them, those of another cluster build their own. Tasks carry the names of files and numbers of row groups, never rows.
+Workers and the caller see the same files. Importing this module needs the extra `cluster`; workers are forked from
+a process that has imported it already (boundaries/assign_workers.py).
 """
 
 import logging
@@ -17,12 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boundaries.assign_answer import PACKED, Assigner, Tally
-from boundaries.assign_job import Job, Options, Progress, answers, is_folder, is_parquet_out, of_part
-from boundaries.assign_parquet import Layout, ParquetPoints, Part
+from boundaries.assign_job import Job, Options, Progress, answers, is_folder, of_part
+from boundaries.assign_parquet import Layout, Part
+from boundaries.assign_workers import Building
 from boundaries.assign_write import packed_schema, parquet_form, whole, write_parquet
-from gridmap.errors import InvalidInput, NotPossible
+from gridmap import index_store
+from gridmap.errors import NotPossible
+from gridmap.index_engine import warm
 
 try:
+    import dask.config
     import distributed
 except ImportError as error:
     raise NotPossible(
@@ -32,6 +38,11 @@ except ImportError as error:
 
 PARTS_A_WORKER: Final = 12  # so that nobody waits long for the last one
 CONNECT_S: Final = 10  # to an address where nobody answers
+# A worker's time is its own: nobody looks at the profile that would be taken of it a hundred times a second
+OWN_CLUSTER: Final = {
+    "distributed.worker.multiprocessing-method": "forkserver",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 @dataclass(frozen=True)
@@ -43,64 +54,86 @@ class Form:
 
 
 class Indexed(distributed.WorkerPlugin):  # type: ignore[misc]  # it has no types
-    """Gives every worker the index: built when the worker joins, dropped when the run is over."""
+    """Gives every worker the index when the worker joins, and drops it when the run is over.
 
-    def __init__(self, name: str, job: Job) -> None:
+    Args:
+        name: of the plugin.
+        job: what is asked.
+        built: folder with the index; None: every worker builds its own.
+    """
+
+    def __init__(self, name: str, job: Job, built: Path | None) -> None:
         self.name = name
-        self._parts = (job.grids, job.where, job.tolerance_m, job.engine)
+        self._codes, self._of_job = job.grids.codes, (job.where, job.tolerance_m, job.engine)
+        self._built, self._grids, self._is_long = built, None if built else job.grids, job.is_long
         self.assigner: Assigner | None = None
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002  # as the base class has it
-        """Builds the index, and keeps pyarrow from taking the cores of other workers."""
+        """Opens or builds the index, and keeps pyarrow from taking the cores of other workers."""
         pa.set_cpu_count(1)
-        grids, where, tolerance_m, engine = self._parts
-        self.assigner = Assigner(grids.index(), grids.codes, where, tolerance_m=tolerance_m, engine=engine)
+        index = (
+            self._grids.index(bulk=self._is_long)
+            if self._grids
+            else index_store.load(Path(self._built or ""))
+        )
+        where, tolerance_m, engine = self._of_job
+        self.assigner = Assigner(index, self._codes, where, tolerance_m=tolerance_m, engine=engine)
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002  # as the base class has it
         """Drops the index."""
         self.assigner = None
 
 
-def run(job: Job, options: Options, progress: Progress) -> Tally:
+class Warm(distributed.WorkerPlugin):  # type: ignore[misc]  # as above
+    """Loads the compiled code while the index is being built in another process."""
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002  # as above
+        """Takes 0.8 s, or ten where nothing has been compiled yet."""
+        warm()
+
+
+def run(job: Job, options: Options, progress: Progress, building: Building | None) -> Tally:
     """Assigns a Parquet file or folder.
 
     Args:
         job: opened files; the output is Parquet too.
         options: which cluster.
         progress: told how much is done, 0 to 1.
+        building: where workers of this machine get their index from; None: they build it.
 
     Raises:
-        InvalidInput: points or output are no Parquet; what a worker refused.
+        InvalidInput: what a worker refused.
         NotPossible: no scheduler at the address, or a worker does not see the files.
     """
-    if not isinstance(job.points, ParquetPoints) or not is_parquet_out(job.out):
-        raise InvalidInput(
-            "--engine dask spreads Parquet parts: POINTS and OUT are Parquet files or folders of them; otherwise"
-            " take --engine local",
-            code="no_parquet",
-        )
-    job.grids.check()  # what is wrong with the grids is said here, not by every worker
-    with whole(job.out) as partial, _client(options) as client:
-        return _Run(job, client, partial, progress).all_parts()
+    cluster = _client(options) if options.scheduler else _own_client(job, options)
+    with whole(job.out) as partial, cluster as client:
+        return _Run(job, client, partial, progress).all_parts(building.folder() if building else None)
 
 
 @contextmanager
 def _client(options: Options) -> Iterator[Any]:
-    """A client of the cluster that is named, else of one of this machine that ends with the run."""
-    if options.scheduler:
-        try:
-            client = distributed.Client(options.scheduler, timeout=CONNECT_S)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise NotPossible(
-                f"no Dask scheduler answers at {options.scheduler}; start one with `dask scheduler`, or leave"
-                " --scheduler out",
-                code="no_scheduler",
-            ) from error
-        with client:
-            yield client
-        return
+    """A client of the cluster that is named."""
+    try:
+        client = distributed.Client(options.scheduler, timeout=CONNECT_S)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise NotPossible(
+            f"no Dask scheduler answers at {options.scheduler}; start one with `dask scheduler`, or leave"
+            " --scheduler out",
+            code="no_scheduler",
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _own_client(job: Job, options: Options) -> Iterator[Any]:
+    """A client of a cluster of this machine that ends with the run."""
     workers = options.workers or len(os.sched_getaffinity(0))
+    # what workers import is imported already where they are forked from; left to itself, Dask would now import
+    # pandas and its like to name them
+    distributed.utils._forkserver_preload_set = True  # noqa: SLF001  # there is no setting for it
     with (
+        dask.config.set(OWN_CLUSTER),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -108,6 +141,7 @@ def _client(options: Options) -> Iterator[Any]:
             dashboard_address="127.0.0.1:0",  # any port: another run may have the usual one
             silence_logs=logging.CRITICAL,
             memory_limit=0,  # it goes by the block; nothing has to be watched
+            plugins=(Warm(),) if job.engine == "compiled" else (),
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -124,8 +158,8 @@ class _Run:
         self._joined = None if is_folder(job.out) else partial
         self._folder = partial if self._joined is None else partial.parent / "parts"
 
-    def all_parts(self) -> Tally:
-        """Hands out the parts and waits for them."""
+    def all_parts(self, built: Path | None) -> Tally:
+        """Hands out the parts and waits for them; `built` is the folder with the index, if there is one."""
         client, name = self._client, f"gridmap-assign-{uuid4()}"
         threads = sum(client.nthreads().values())
         parts = [
@@ -134,11 +168,8 @@ class _Run:
         ]
         for part in parts:
             (self._folder / part.name).parent.mkdir(parents=True, exist_ok=True)
-        # workers know of the points only how many there are
-        counted: Any = _Counted(self._points.rows)
-        known = replace(self._job, points=counted)
         try:
-            client.register_plugin(Indexed(name, known))
+            client.register_plugin(Indexed(name, self._job, built))
             futures = [
                 client.submit(_one_part, name, part, self._path(part).resolve(), self._form, pure=False)
                 for part in parts
@@ -204,13 +235,6 @@ class _Joined:
                 if self._writer is not None:
                     self._writer.write_table(table, max(table.num_rows, 1))
         path.unlink()
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """Of the points, what `Job.engine` looks at."""
-
-    rows: int | None
 
 
 def _one_part(name: str, part: Part, path: Path, form: Form) -> Tally:

@@ -258,6 +258,10 @@ class AreaIndex:
                 self._nearest_grid = NearestGrid(self._geoms[self._grid_rows], order, group)
             return self._nearest_grid
 
+    def complete(self) -> None:
+        """Builds at once what is otherwise built for the first place in a gap."""
+        self._nearest()
+
     def _village_of_grids(self) -> NDArray[np.int64]:
         """Row of the village on each grid's path, -1 where there is none."""
         village = {self._codes[row]: int(row) for row in self._rows["village"]}

@@ -42,6 +42,13 @@ class Layer:
         self.lattice = build(regular, rows, plan, bulk=bulk)
         self._one = One(self.lattice)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What cannot be built again in a moment."""
+        return {name: value for name, value in vars(self).items() if name not in {"_one", "_tree"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _one=One(state["lattice"]))
+
     @cached_property
     def _tree(self) -> shapely.STRtree:
         return shapely.STRtree(self._geoms)

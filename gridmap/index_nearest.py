@@ -139,10 +139,21 @@ class NearestGrid:
         low, high = np.minimum(coords[edge], coords[edge + 1]), np.maximum(coords[edge], coords[edge + 1])
         self._low = np.minimum.reduceat(low, first) if len(first) else np.zeros((0, 2))
         self._high = np.maximum.reduceat(high, first) if len(first) else np.zeros((0, 2))
+        self._reach: tuple[float, Floats, Floats, NDArray[np.bool_]] | None = None
+        self._arrange()
+
+    def _arrange(self) -> None:
         boxes: Any = shapely.box(*self._low.T, *self._high.T)
         self._tree = shapely.STRtree(boxes)
         self._lock = threading.Lock()
-        self._reach: tuple[float, Floats, Floats, NDArray[np.bool_]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What cannot be built again in a moment."""
+        return {name: value for name, value in vars(self).items() if name not in {"_tree", "_lock"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._arrange()
 
     @property
     def nbytes(self) -> int:

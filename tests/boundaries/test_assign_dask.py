@@ -1,5 +1,6 @@
 """Spread over a cluster: the same answers in the same order, each worker's index built once, all or nothing."""
 
+import os
 import sys
 
 import geopandas as gpd
@@ -10,9 +11,11 @@ import pytest
 import shapely
 
 import boundaries
+from boundaries import assign_workers
 from boundaries.assign import Options, assign_file
 from gridmap.errors import InvalidInput, NotPossible
 
+psutil = pytest.importorskip("psutil")
 distributed = pytest.importorskip("distributed")
 assign_dask = pytest.importorskip("boundaries.assign_dask")
 
@@ -128,3 +131,48 @@ def test_bad_grids_are_said_by_the_caller(files, cluster, tmp_path):
     options = Options(engine="dask", scheduler=cluster.scheduler_address)
     with pytest.raises(InvalidInput, match=r"grids.parquet: no polygon in row 2"):
         assign_file(files / "p.parquet", tmp_path / "grids.parquet", tmp_path / "o.parquet", options)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """What `Building.folder` answered; files for the while go where the test sees them."""
+    found, real = [], assign_workers.Building.folder
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(assign_workers.tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(assign_workers.Building, "folder", lambda self: found.append(real(self)) or found[-1])
+    return found
+
+
+def own_workers():
+    """Processes of a cluster of this machine: those that were forked from the one that imported for them."""
+    children = psutil.Process().children()
+    servers = [each for each in children if "multiprocessing.forkserver" in " ".join(each.cmdline())]
+    return [worker for server in servers for worker in server.children()]
+
+
+def test_workers_of_this_machine_share_one_index_and_one_may_die(files, folders, tmp_path):
+    killed = []
+
+    def kill_one(_):
+        if not killed:
+            killed.append(own_workers()[0])
+            killed[0].kill()
+
+    options = Options(engine="dask", workers=2)
+    assign_file(files / "p.parquet", files / "grids.parquet", tmp_path / "parts", options, progress=kill_one)
+    assert pq.read_table(tmp_path / "parts").equals(pq.read_table(files / "local.parquet"))
+    assert folders[0].parent == tmp_path / "tmp"
+    assert killed
+    assert own_workers() == []
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["parts", "tmp"]
+    assert list((tmp_path / "tmp").glob("gridmap-index-*")) == []
+
+
+def test_where_building_fails_workers_build(files, folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(assign_workers, "_build", os._exit)  # which does not take what it is given
+    options = Options(engine="dask", workers=1)
+    assign_file(files / "p.parquet", files / "grids.parquet", tmp_path / "o.parquet", options)
+    assert pq.read_table(tmp_path / "o.parquet").equals(pq.read_table(files / "local.parquet"))
+    assert folders == [None]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["o.parquet", "tmp"]
+    assert list((tmp_path / "tmp").glob("gridmap-index-*")) == []
