@@ -14,6 +14,7 @@ from api.oidc_attempt import Attempts
 from api.posting import Posting
 from api.signing_in import SigningIn
 from api.tokens import Claims, Tokens, secret_key
+from boundaries.ground import Grounds
 from gridmap.access import Principal
 from gridmap.audit_scribe import Scribe
 from gridmap.db import Database
@@ -69,6 +70,7 @@ class Service:
         self.tokens = Tokens(secret)
         self.seal = Seal(secret)
         self.memory = Memory(self.database, settings.time_zone)
+        self.grounds = Grounds()
         self.hub = Hub()
         self.posting = Posting(self._store)
         self.metrics = Metrics(self)
@@ -141,6 +143,8 @@ class Service:
             self.memory.refresh_boundaries()
         if topic in {"households", "everything"}:
             self.memory.refresh_households()
+        if topic in {"edition", "households", "everything"}:
+            self.grounds.forget()
         if topic in {"roster", "everything"}:
             self.memory.refresh_roster()
         if topic in {"accounts", "edition", "everything"}:

@@ -38,6 +38,7 @@ def load_buildings(session: Writer, job: Job, snapshot: Snapshot) -> Summary:
         names = rows.texts("name", longest=200) or [None] * len(rows)
         kinds = rows.texts("kind", longest=64) or [None] * len(rows)
         households = rows.whole("households")
+        together = rows.texts("keep_together", longest=200)
         places = place(rows, system, "building")
         _mend(rows, job, places, codes)
         suspicion.add(places)
@@ -51,6 +52,7 @@ def load_buildings(session: Writer, job: Job, snapshot: Snapshot) -> Summary:
             kind=[kinds[at] or DEFAULT_KIND for at in good],
             households=_counts(households, good),
             geom=places.geom[good],
+            keep_together=None if together is None else [together[at] or "" for at in good],
         )
         held = load.add(drafts)
         elsewhere += _outside(rows, load, snapshot, places, good[~held])

@@ -1,41 +1,17 @@
 """Households: how many live in each grid, and whether that is what a grid should have."""
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from boundaries.check_areas import Areas
 from boundaries.check_findings import Examination, place_in
 from boundaries.check_parents import Parents
-from gridmap.errors import InvalidInput
-from gridmap.index import KINDS, AreaIndex
+from gridmap.household_ranges import USUAL, Ranges, parse_ranges
+from gridmap.index import AreaIndex
+
+__all__ = ["USUAL", "BuildingCount", "Ranges", "add_households", "parse_ranges", "stated_counts"]
 
 Counts = NDArray[np.int64]
-Ranges = Mapping[str, tuple[int, int]]
-USUAL: Final[Ranges] = {"micro": (50, 100), "comprehensive": (300, 500)}
-
-
-def parse_ranges(text: str) -> dict[str, tuple[int, int]]:
-    """`micro=50:100,comprehensive=300:500` as a mapping.
-
-    Raises:
-        InvalidInput: `bad_range`.
-    """
-    ranges: dict[str, tuple[int, int]] = {}
-    for part in text.split(","):
-        kind, _, span = part.strip().partition("=")
-        least, _, most = span.partition(":")
-        numbers = least.isdecimal() and most.isdecimal() and int(least) <= int(most)
-        if kind not in KINDS or kind in ranges or not numbers:
-            raise InvalidInput(
-                f"--households {part.strip()!r}: written as KIND=LEAST:MOST, for example"
-                f" micro=50:100,comprehensive=300:500; kinds are {', '.join(KINDS)}",
-                code="bad_range",
-            )
-        ranges[kind] = (int(least), int(most))
-    return ranges
 
 
 class BuildingCount:

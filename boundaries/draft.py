@@ -100,6 +100,11 @@ class Draft:
                 causes.pop(code, None)
         return replace(self, areas=MappingProxyType(areas), causes=MappingProxyType(causes))
 
+    @property
+    def codes_of_base(self) -> tuple[str, ...]:
+        """Codes of the areas inside the scope in the base edition, in their order; the scope itself is not one."""
+        return self._inside
+
     def _as_in_base(self, code: str, area: PlannedArea | None) -> bool:
         if area is None:
             return code not in self.base.row  # born and retired in this draft

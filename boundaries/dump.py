@@ -60,6 +60,7 @@ _BUILDINGS = _Noun(
         ("name", "t.name", _TEXT),
         ("kind", "t.kind", _TEXT),
         ("households", "t.households", _WHOLE),
+        ("keep_together", "t.keep_together", _TEXT),
         ("grid", "t.owner", _TEXT),
         ("area", "t.leaf", _TEXT),
         ("valid_from", "nullif(t.valid_from, '-infinity')::text", _TEXT),

@@ -43,6 +43,7 @@ FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "name": (*_NAME, "楼栋名称", "楼名", "地址", "address"),
         "kind": ("kind", "类型", "用途", "楼栋类型", "building"),
         "households": ("households", "户数", "常住户", "常住户数", "household"),
+        "keep_together": ("keep_together", "同组", "小区", "村民小组", "小区名称"),
         **_PLACE,
     },
     "streets": {

@@ -79,6 +79,15 @@ class Scope:
         """Whether something in all these areas lies in the scope, as `paths <@ scope` says in SQL."""
         return self.paths is None or any(map(self.holds, paths))
 
+    def reaches(self, path: str) -> bool:
+        """Whether an area of this path, or one inside it, lies in the scope."""
+        return self.holds(path) or any(scope.startswith(path + ".") for scope in self.paths or ())
+
+    def __or__(self, other: "Scope") -> "Scope":
+        if self.paths is None or other.paths is None:
+            return Scope(None)
+        return Scope.of((*self.paths, *other.paths))
+
     def __bool__(self) -> bool:
         return self.paths is None or bool(self.paths)
 

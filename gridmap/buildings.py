@@ -20,8 +20,10 @@ from gridmap.households import count_households
 from gridmap.index import Places
 from gridmap.snapshot import Snapshot, outermost
 
-_STAGED = ("row", "code", "name", "kind", "households", "geom", "place", "leaf", "owner", "paths")
-_TAKEN = "code, name, kind, households, geom, place, leaf, owner, paths"
+_STAGED = (
+    "row", "code", "name", "kind", "households", "geom", "place", "leaf", "owner", "paths", "keep_together",
+)  # fmt: skip
+_TAKEN = "code, name, kind, households, geom, place, leaf, owner, paths, keep_together"
 # Kinds of file turn rings round and wrap single parts; that is no other shape.
 _DIFFERS = (
     "(b.households <> i.households OR (NOT b.geom = i.geom"
@@ -30,7 +32,7 @@ _DIFFERS = (
 _SAME_LIVING = "b.code = i.code AND b.valid_to IS NULL"
 _NOW_IS = (
     "name = i.name, kind = i.kind, households = i.households, geom = i.geom, place = i.place,"
-    " leaf = i.leaf, owner = i.owner, paths = i.paths"
+    " leaf = i.leaf, owner = i.owner, paths = i.paths, keep_together = i.keep_together"
 )
 
 
@@ -42,6 +44,8 @@ class BuildingDrafts:
         row: in the file, for findings.
         households: resident households, 0 or more.
         geom: points or (multi)polygons in EPSG:4326.
+        keep_together: what a redraw shall not tear apart: a compound, a villagers' group; empty for nothing. None
+            where the file does not say: what was said before stays.
     """
 
     row: NDArray[np.int64]
@@ -50,6 +54,7 @@ class BuildingDrafts:
     kind: Sequence[str]
     households: NDArray[np.int64]
     geom: NDArray[np.object_]
+    keep_together: Sequence[str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class BuildingLoad:
         session.execute(
             sa.text(
                 "CREATE TEMPORARY TABLE building_in (row bigint, code text, name text, kind text,"
-                " households integer, geom geometry, place geometry, leaf text, owner text, paths ltree[])"
+                " households integer, geom geometry, place geometry, leaf text, owner text, paths ltree[],"
+                " keep_together text)"
                 " ON COMMIT DROP"
             )
         )
@@ -119,6 +125,7 @@ class BuildingLoad:
             staging.texts(snapshot.codes(found.leaf)),
             staging.texts(snapshot.codes(found.owner)),
             staging.arrays(_paths(snapshot, found)),
+            staging.texts(drafts.keep_together or [None] * len(drafts.code)),
         )
         copy_text(self._session, "building_in", _STAGED, [block])
         held: NDArray[np.bool_] = found.method != "none"
@@ -148,6 +155,13 @@ class BuildingLoad:
         run = self._run
         session = self._session
         session.execute(sa.text("ANALYZE building_in"))
+        session.execute(
+            sa.text(
+                "UPDATE building_in i SET keep_together = b.keep_together FROM building b"
+                f" WHERE {_SAME_LIVING} AND b.keep_together IS NOT NULL AND i.keep_together IS NULL"
+            )
+        )
+        session.execute(sa.text("UPDATE building_in SET keep_together = NULL WHERE keep_together = ''"))
         staged = session.execute(sa.text("SELECT count(*) FROM building_in")).scalar_one()
         corrected = run(
             f"UPDATE building b SET {_NOW_IS} FROM building_in i"
@@ -155,8 +169,9 @@ class BuildingLoad:
             today,
         )
         renamed = run(
-            "UPDATE building b SET name = i.name, kind = i.kind FROM building_in i"
-            f" WHERE {_SAME_LIVING} AND (b.name, b.kind) <> (i.name, i.kind) AND NOT {_DIFFERS}"
+            "UPDATE building b SET name = i.name, kind = i.kind, keep_together = i.keep_together"
+            f" FROM building_in i WHERE {_SAME_LIVING} AND (b.name, b.kind, b.keep_together)"
+            f" IS DISTINCT FROM (i.name, i.kind, i.keep_together) AND NOT {_DIFFERS}"
         )
         closed = run(
             "UPDATE building b SET valid_to = :today FROM building_in i"

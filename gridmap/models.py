@@ -135,6 +135,7 @@ class Building(Base):
     paths: Mapped[list[str]] = mapped_column(server_default="{}")
     valid_from: Mapped[dt.date] = mapped_column(server_default="-infinity")
     valid_to: Mapped[dt.date | None]
+    keep_together: Mapped[str | None]
 
 
 class HouseholdCount(Base):

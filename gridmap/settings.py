@@ -5,9 +5,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gridmap import provider_settings
+from gridmap import planning_settings, provider_settings
 from gridmap.errors import InvalidInput
 
 LOG_FORMATS = ("text", "json")
@@ -34,6 +35,10 @@ class Settings:
         heavy_at_once: heat, indicators and the like that one account has running in a process.
         proxies: addresses and networks whose X-Forwarded-For and -Proto are believed.
         log_format: `text` for people, without accesses; `json` for programs, with a line for each request.
+        code_scheme: how the codes of areas are built, as `gridmap.codes.Scheme.from_text` takes it; None: the usual.
+        code_order: how new areas are numbered, `west_east` or `rows`.
+        household_ranges: households that a grid should have, by kind.
+        notice_days: how long an approved plan is shown before it may be published.
         public_url: origin under which browsers reach the service, such as `https://gridmap.example`.
         oidc_issuer: an external provider by which people may sign in (OpenID Connect); None: passwords only.
         oidc_client_id, oidc_client_secret: as which the provider knows this service; no secret: a public client.
@@ -59,6 +64,10 @@ class Settings:
     heavy_at_once: int = 4
     proxies: tuple[str, ...] = ("127.0.0.1",)
     log_format: str = "text"
+    code_scheme: str | None = None
+    code_order: Literal["west_east", "rows"] = "west_east"
+    household_ranges: str = planning_settings.HOUSEHOLDS
+    notice_days: int = 0
     public_url: str | None = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
@@ -118,6 +127,7 @@ class Settings:
             heavy_at_once=int(number("GRIDMAP_HEAVY_AT_ONCE", 4, 1)),
             proxies=_proxies(env.get("GRIDMAP_PROXIES") or "127.0.0.1"),
             log_format=log_format,
+            **planning_settings.read(env),
             **provider_settings.read(env),
         )
 

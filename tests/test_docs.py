@@ -158,6 +158,10 @@ def test_settings_are_read_by_the_names_that_are_documented(tmp_path: Path) -> N
         "GRIDMAP_HEAVY_AT_ONCE": "2",
         "GRIDMAP_PROXIES": "10.0.0.5",
         "GRIDMAP_LOG_FORMAT": "json",
+        "GRIDMAP_CODE_SCHEME": "county:6,town:3,village:3,comprehensive:2,micro:2",
+        "GRIDMAP_CODE_ORDER": "rows",
+        "GRIDMAP_HOUSEHOLD_RANGES": "micro=40:90",
+        "GRIDMAP_NOTICE_DAYS": "7",
         "GRIDMAP_PUBLIC_URL": "https://here.example",
         "GRIDMAP_OIDC_ISSUER": "https://there.example/realms/county",
         "GRIDMAP_OIDC_CLIENT_ID": "client",
@@ -192,6 +196,9 @@ def test_documented_defaults_are_the_defaults() -> None:
     assert float(said["GRIDMAP_ADDRESS_REQUESTS_PER_SECOND"]) == usual.address_requests_per_second
     assert int(said["GRIDMAP_HEAVY_AT_ONCE"]) == usual.heavy_at_once
     assert said["GRIDMAP_PROXIES"].split(",") == list(usual.proxies)
+    assert said["GRIDMAP_CODE_ORDER"] == usual.code_order
+    assert said["GRIDMAP_HOUSEHOLD_RANGES"] == usual.household_ranges
+    assert int(said["GRIDMAP_NOTICE_DAYS"]) == usual.notice_days
     assert said["GRIDMAP_LOG_FORMAT"] == usual.log_format
     assert said["GRIDMAP_OIDC_CLAIM"] == usual.oidc_claim
     assert said["GRIDMAP_OIDC_SCOPES"] == usual.oidc_scopes

@@ -16,7 +16,7 @@ from api.routes.session import home
 from api.schemas_answers import Health, Readiness
 from api.service import Service
 from api.tokens import Claims
-from gridmap.access import Principal
+from gridmap.access import Principal, Scope
 from gridmap.errors import GridmapError, Unauthorised
 from gridmap.event_queries import visible_row
 from gridmap.live import Change
@@ -102,7 +102,10 @@ class _StreamResponse(StreamingResponse):
 async def stream(
     request: Request, service: TheService, principal: ThePrincipal, area: str | None = None
 ) -> Response:
-    """Server-sent events: `event` for new and changed events, `edition` for new boundaries, within my areas."""
+    """Server-sent events: `event` for new and changed events, `edition` for new boundaries, `plan` for changed plans.
+
+    Only of what lies within my areas.
+    """
     scope = principal.require("areas")
     below = None
     if area:
@@ -143,15 +146,25 @@ def _said(change: Change, principal: Principal, below: str | None) -> bytes | No
 
     Those who see counts but no events are told that something changed, not what.
     """
+    if change.topic == "plan":
+        return _plan_said(change, principal, below)
     if change.topic != "event":
         return _event(change.id, change.topic, {"edition": change.edition})
     if below is not None and not any(path == below or path.startswith(below + ".") for path in change.paths):
         return None
     if principal.scope("events").holds_any(change.paths):
         return _event(change.id, "event", {"id": change.event})
-    if principal.scope("counts").holds_any(change.paths):
-        return _event(change.id, "event", {})
-    return None
+    return _event(change.id, "event", {}) if principal.scope("counts").holds_any(change.paths) else None
+
+
+def _plan_said(change: Change, principal: Principal, below: str | None) -> bytes | None:
+    """A changed plan, for those who may look at it; `below` may be an area in it or one that holds it."""
+    drawn = principal.scope("plan") | principal.scope("approve")
+    asked = below is None or any(Scope((below,)).reaches(path) for path in change.paths)
+    asked = asked or Scope(change.paths).holds(below or "")
+    return (
+        _event(change.id, "plan", {"id": change.event}) if asked and drawn.holds_any(change.paths) else None
+    )
 
 
 def _event(number: int, name: str, data: dict[str, object]) -> bytes:

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import gridmap.models_plans  # noqa: F401  # its tables belong to the same metadata
 from gridmap.models import Base
 
 context.configure(

@@ -18,6 +18,7 @@ GOOD_PATHS = {
     "code": "990126001",
     "event": "1",
     "name": "west",
+    "plan": "1",
     "layer": "events",
     "z": "14",
     "x": "13287",
@@ -38,6 +39,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/users": {"name": "x1", "display_name": "某人", "roles": [{"role": "commander", "area": "990126001"}]},
     "POST /api/users/{name}/actions": {"action": "role_add", "role": "worker", "area": "990126001", "reason": "x"},
     "POST /api/users/{name}/tokens": {"label": "a machine"},
+    "POST /api/plans": {"name": "调整", "scope": "990126001"},
+    "POST /api/plans/{plan}/edits": {
+        "revision": 1, "op": "split", "grid": "99012600100100101", "keep": "none",
+        "line": {"type": "LineString", "coordinates": [[112.001, 29.9], [112.001, 30.1]]},
+    },
+    "POST /api/plans/{plan}/reject": {"revision": 1, "reason": "x"},
     "POST /api/me/password": {"old": "a long enough password", "new": "x"},
 }  # fmt: skip
 COUNTED = (

@@ -31,6 +31,7 @@ class Target:
         account: whose.
         place: longitude and latitude.
         tile: zoom, column, row.
+        plan: its number; opened by `planner` on the area, with an edit in force and one to be redone.
     """
 
     area: str
@@ -39,6 +40,7 @@ class Target:
     account: str
     place: tuple[float, float]
     tile: str
+    plan: int = 10**9
 
 
 def event_at(who: str, target: Target, **more: Any) -> dict[str, Any]:
@@ -88,6 +90,9 @@ READING: dict[str, str] = {
     "GET /api/users/{name}": "",
     "GET /api/users/{name}/tokens": "",
     "GET /api/audit": "?area={area}&action=nothing",
+    "GET /api/plans": "?scope={area}",
+    "GET /api/plans/{plan}": "",
+    "GET /api/plans/{plan}/check": "",
     "GET /healthz": "",
     "GET /readyz": "",
     "GET /metrics": "",
@@ -105,6 +110,20 @@ WRITING: dict[str, Callable[[str, Target], dict[str, Any]]] = {
     "POST /api/users": lambda _, target: {"json": _account(target)},
     "POST /api/users/{name}/actions": lambda *_: {"json": {"action": "revoke"}},
     "POST /api/users/{name}/tokens": lambda *_: {"json": {"label": "a machine"}},
+    "POST /api/plans": lambda _, target: {"json": {"name": "x", "scope": target.area}},
+    "POST /api/plans/{plan}/edits": lambda _, target: {
+        "json": {"revision": 0, "op": "rename", "grid": target.grid, "name": f"n{next(_numbers)}"}
+    },
+    **{
+        f"POST /api/plans/{{plan}}/{step}": lambda *_: {"json": {"revision": 0}}
+        for step in ("undo", "redo", "submit", "withdraw", "approve")
+    },
+    "POST /api/plans/{plan}/reject": lambda *_: {"json": {"revision": 0, "reason": "x"}},
+}
+# The state in which a step on a plan is possible; else `draft`.
+STATES = {
+    "POST /api/plans/{plan}/approve": "submitted",
+    "POST /api/plans/{plan}/reject": "submitted",
 }
 OPERATIONS = [*READING, *WRITING]
 LAYERS = ("grids", "areas", "buildings", "streets", "events", "heat")
@@ -120,14 +139,38 @@ class World:
     absent: Target
     posted: int  # what the source itself posted in the west
 
+    def prepare(self, operation: str) -> None:
+        """Puts both plans back to where the operation is possible."""
+        if "{plan}" not in operation:
+            return
+        plans = {"plans": [self.own.plan, self.other.plan]}
+        with self.app.database.writer() as session:
+            session.execute(
+                sa.text(
+                    "UPDATE plan SET state = :state, head = 1, submitted_by = 'planner' WHERE id = ANY(:plans)"
+                ),
+                {"state": STATES.get(operation, "draft"), **plans},
+            )
+            session.execute(
+                sa.text("DELETE FROM plan_step WHERE plan = ANY(:plans) AND actor <> 'planner'"), plans
+            )
+
+    def _revision(self, plan: int) -> int:
+        with self.app.database.reader() as session:
+            found = session.execute(sa.text("SELECT revision FROM plan WHERE id = :plan"), {"plan": plan})
+            return found.scalar_one_or_none() or 1
+
     def ask(self, who: str | None, operation: str, target: Target, layer: str = "grids") -> Answer:
         """Asks an operation about a target."""
         method, path = operation.split(" ")
         given = WRITING[operation](who or "", target) if operation in WRITING else {}
+        if "revision" in given.get("json", {}):
+            given["json"]["revision"] = self._revision(target.plan)
         query = READING.get(operation, "").format(**vars(target))
         for name, value in (
             ("{code}", target.area),
             ("{event}", str(target.event)),
+            ("{plan}", str(target.plan)),
             ("{name}", target.account),
             ("{layer}", layer),
             ("{z}/{x}/{y}", target.tile),
@@ -191,7 +234,29 @@ def made(app: App) -> World:
         for target in (own, other)
     ]
     mine = post(app, "as_source", event_at("as_source", own))
-    return World(app, replace(own, event=numbers[0]), replace(other, event=numbers[1]), absent, posted=mine)
+    drawn = [plan_at(app, target) for target in (own, other)]
+    return World(
+        app,
+        replace(own, event=numbers[0], plan=drawn[0]),
+        replace(other, event=numbers[1], plan=drawn[1]),
+        absent,
+        posted=mine,
+    )
+
+
+def plan_at(app: App, target: Target) -> int:
+    """A plan's number."""
+    bearer = token(app, "planner")
+    plan = ask(
+        app.client, "POST", "/api/plans", token=bearer, json={"name": "x", "scope": target.area}
+    ).json()
+    edit = {"op": "rename", "grid": target.grid}
+    for step, body in (("edits", {**edit, "name": "a"}), ("edits", {**edit, "name": "b"}), ("undo", {})):
+        path = f"/api/plans/{plan['id']}/{step}"
+        answer = ask(app.client, "POST", path, token=bearer, json={"revision": plan["revision"], **body})
+        assert answer.status == 200, answer.body
+        plan = answer.json()
+    return int(plan["id"])
 
 
 def as_said(answer: Answer, target: Target) -> tuple[int, dict[str, str], bytes]:
@@ -202,6 +267,7 @@ def as_said(answer: Answer, target: Target) -> tuple[int, dict[str, str], bytes]
     for word in (target.grid, target.area, target.account):
         body = body.replace(word.encode(), b"?")
     body = body.replace(f"No event {target.event} ".encode(), b"No event ? ")
+    body = body.replace(f"No plan {target.plan} ".encode(), b"No plan ? ")
     # The length follows from the body, which is compared as such.
     headers = {
         name: value

@@ -68,6 +68,7 @@ def test_a_row_of_the_table(world, operation):
     for role in ROLES:
         who, wanted = f"as_{role}", int(row[role])
         own = replace(world.own, event=world.posted) if role == "source" else world.own
+        world.prepare(operation)
         before = digest(world.app) if writes else {}
         answer = world.ask(who, operation, own)
         assert answer.status == wanted, (role, "inside", answer.body[:300])
@@ -79,6 +80,7 @@ def test_a_row_of_the_table(world, operation):
             assert answer.json()["accepted"] == 1
         if row["outside"] == "–":
             continue
+        world.prepare(operation)
         before = digest(world.app) if writes else {}
         outside, absent = (world.ask(who, operation, target) for target in (world.other, world.absent))
         assert str(outside.status) == (str(wanted) if wanted == 403 else row["outside"]), (role, "outside")

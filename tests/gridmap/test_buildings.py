@@ -1,6 +1,7 @@
 """Storing buildings: what changes closes a row and opens another, and households follow."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,21 @@ def test_a_new_name_alone_is_written_into_the_row(writer, snapshot):
     assert job.store(TOMORROW).changed == 1
     assert living(writer, "a").name == "new"
     assert writer.execute(sa.text("SELECT count(*) FROM building")).scalar_one() == 1
+
+
+def test_what_shall_stay_together_stays_said_until_a_file_says_otherwise(writer, snapshot):
+    def said(together, count, today=TODAY):
+        job = BuildingLoad(writer, snapshot)
+        job.add(replace(drafts(("a", count, A)), keep_together=together))
+        job.store(today)
+        row = "SELECT keep_together FROM building WHERE code = 'a' AND valid_to IS NULL"
+        return writer.execute(sa.text(row)).scalar_one()
+
+    assert said(["东苑小区"], 1) == "东苑小区"
+    assert said(None, 1) == "东苑小区"
+    assert said(None, 2, TOMORROW) == "东苑小区"  # in a row of its own
+    assert said(["西苑小区"], 2) == "西苑小区"
+    assert said([""], 2) is None
 
 
 def test_codes_that_stand_twice_are_taken_out_and_named(writer, snapshot):

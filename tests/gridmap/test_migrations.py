@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import gridmap.models_plans  # noqa: F401  # its tables belong to the same metadata
 from gridmap import db
 from gridmap.db import Database
 from gridmap.embedded import Cluster

@@ -1,0 +1,292 @@
+"""The outer form of plans: what is drawn, and what is said of a plan."""
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+
+from api.schemas import Finite, Name, _storable
+
+Code = Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,255}$")]
+State = Literal["draft", "submitted", "approved", "published", "rejected", "withdrawn"]
+Revision = Annotated[
+    int,
+    Field(ge=1, lt=2**31, description="Of the plan as it was seen; another one since: 409 `stale_revision`."),
+]
+Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
+Words = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_storable)]
+Position = Annotated[list[Finite], Field(min_length=2, max_length=3)]
+Grid = Annotated[Code, Field(description="Code of an area inside the plan's scope.")]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PlanIn(_In):
+    """A plan to be opened on the newest edition."""
+
+    name: Name
+    scope: Annotated[Code, Field(description="Code of the area whose inside is redrawn.")]
+
+
+class LineString(_In):
+    """A line as GeoJSON; longitude first."""
+
+    type: Literal["LineString"]
+    coordinates: Annotated[list[Position], Field(min_length=2, max_length=5000)]
+
+
+class Polygon(_In):
+    """A polygon as GeoJSON; longitude first."""
+
+    type: Literal["Polygon"]
+    coordinates: Annotated[
+        list[Annotated[list[Position], Field(min_length=4, max_length=5000)]],
+        Field(min_length=1, max_length=500),
+    ]
+
+
+class Split(_In):
+    """An area becomes two by a line, which may reach beyond it and cuts only it."""
+
+    revision: Revision
+    op: Literal["split"]
+    grid: Grid
+    line: LineString
+    keep: Annotated[
+        Literal["larger", "none"],
+        Field(
+            description="`larger`: the piece with more households keeps the code; `none`: both get new ones."
+        ),
+    ] = "larger"
+    code: Annotated[Code | None, Field(description="Of the new piece; by default the next one.")] = None
+    name: Annotated[Name | None, Field(description="Of the new piece.")] = None
+
+
+class Merge(_In):
+    """Areas that touch become one."""
+
+    revision: Revision
+    op: Literal["merge"]
+    grids: Annotated[list[Code], Field(min_length=1, max_length=1000)]
+    into: Annotated[
+        Code | None, Field(description="Keeps its code and parent; by default the first of `grids`.")
+    ] = None
+
+
+class Reshape(_In):
+    """What lies in the polygon is the area's; its neighbours give and take."""
+
+    revision: Revision
+    op: Literal["reshape"]
+    grid: Grid
+    polygon: Polygon
+
+
+class Move(_In):
+    """Buildings go to a neighbour, with the ground around them."""
+
+    revision: Revision
+    op: Literal["move"]
+    buildings: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]],
+        Field(min_length=1, max_length=20_000),
+    ]
+    to: Grid
+
+
+class Create(_In):
+    """A new area; those of its kind that lie there give the land."""
+
+    revision: Revision
+    op: Literal["create"]
+    polygon: Polygon
+    kind: Literal["city", "county", "town", "village", "comprehensive", "micro", "dedicated"]
+    code: Code | None = None
+    name: Name | None = None
+    setting: Literal["urban", "rural", "dedicated"] | None = None
+
+
+class Retire(_In):
+    """An area is no more; its land goes to another that touches it, of a dedicated grid to nobody."""
+
+    revision: Revision
+    op: Literal["retire"]
+    grid: Grid
+    into: Code | None = None
+
+
+class Rename(_In):
+    """An area gets another name."""
+
+    revision: Revision
+    op: Literal["rename"]
+    grid: Grid
+    name: Name
+
+
+class EditIn(RootModel[Any]):
+    """An edit, by its `op`."""
+
+    root: Annotated[Split | Merge | Reshape | Move | Create | Retire | Rename, Field(discriminator="op")]
+
+    def request(self) -> dict[str, Any]:
+        """What is asked for, without the revision."""
+        asked: dict[str, Any] = self.root.model_dump(mode="json", exclude={"revision"}, exclude_none=True)
+        return asked
+
+
+class RevisionIn(_In):
+    """A step that needs no more than the revision seen."""
+
+    revision: Revision
+
+
+class RejectIn(_In):
+    """A plan goes back."""
+
+    revision: Revision
+    reason: Reason
+
+
+class CommentIn(_In):
+    """What somebody has to say."""
+
+    text: Words
+
+
+class JournalEntry(BaseModel):
+    """An edit."""
+
+    number: int = Field(description="Edits up to the plan's `head` are in force; those beyond can be redone.")
+    op: str
+    by: str
+    at: dt.datetime
+    told: dict[str, Any] = Field(description="What was decided on the way.")
+
+
+class Done(BaseModel):
+    """What made a revision."""
+
+    revision: int
+    op: str
+    by: str
+    at: dt.datetime
+    detail: dict[str, Any]
+
+
+class PlannedProperties(BaseModel):
+    """An area as the plan has it."""
+
+    code: str
+    name: str
+    kind: str
+    setting: str | None
+    parent: str | None
+    path: str
+    households: int
+    fate: Literal["same", "changed", "new", "touched"] = Field(
+        description="Against the base; `touched`: only got vertices where a neighbour's border meets its own."
+    )
+
+
+class PlannedFeature(BaseModel):
+    """An area as a GeoJSON feature."""
+
+    type: Literal["Feature"]
+    properties: PlannedProperties
+    geometry: dict[str, Any] | None
+
+
+class PlannedAreas(BaseModel):
+    """Areas inside the scope, from the largest kind."""
+
+    type: Literal["FeatureCollection"]
+    features: list[PlannedFeature]
+    next: None
+
+
+class PlanSummary(BaseModel):
+    """A plan without its areas."""
+
+    id: int
+    name: str
+    scope: str
+    scope_name: str
+    base: int = Field(description="Edition that it builds on.")
+    base_current: bool = Field(
+        description="Whether that is the newest one; else it is rebased before publication."
+    )
+    state: State
+    revision: int
+    head: int = Field(description="Number of the last edit in force.")
+    created_by: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    submitted_by: str | None
+    submitted_at: dt.datetime | None
+    approved_by: str | None
+    approved_at: dt.datetime | None
+    rejected_by: str | None
+    rejected_at: dt.datetime | None
+    rejected_reason: str | None
+    notice_until: dt.datetime | None
+    published_by: str | None
+    published_at: dt.datetime | None
+    edition: int | None = Field(description="That it became.")
+
+
+class Plan(PlanSummary):
+    """A plan."""
+
+    edits: int = Field(description="Edits in force.")
+    redoable: int = Field(description="Edits that can be redone.")
+    journal: list[JournalEntry] = Field(description="The last 200 edits.")
+    history: list[Done] = Field(description="The last 200 revisions.")
+    may: list[str] = Field(description="What I may do with it now.")
+    areas: PlannedAreas | None = None
+    retired: list[str] | None = Field(None, description="Codes of the base that live no more.")
+
+
+class Plans(BaseModel):
+    """A page of plans, the newest first."""
+
+    plans: list[PlanSummary]
+    next: str | None
+
+
+class Finding(BaseModel):
+    """As of `gridmap check --json`."""
+
+    code: str
+    severity: Literal["error", "warning"]
+    area: str | None
+    other: str | None
+    where: list[float] | None
+    measure: float | None
+    unit: str | None
+    message: str
+
+
+class Findings(BaseModel):
+    """What is wrong with a plan; `errors` of it keep it from being submitted."""
+
+    findings: list[Finding]
+    errors: int
+
+
+class Comment(BaseModel):
+    """What somebody said."""
+
+    id: int
+    by: str
+    at: dt.datetime
+    text: str
+
+
+class Comments(BaseModel):
+    """Comments, oldest first."""
+
+    comments: list[Comment]
+    next: str | None

@@ -1,0 +1,180 @@
+"""The ground under plans: what a process keeps in memory of the database for edits, and how it is renewed.
+
+An edit of a plan with five thousand buildings does not read them each time. They are kept by the area that the plan
+opens on, until somebody counts anew.
+"""
+
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import shapely
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from boundaries.draft import Draft
+from boundaries.homes import Homes, Streets, World
+from boundaries.plan_households import Households
+from gridmap.codes import DEFAULT, Scheme
+from gridmap.household_ranges import Ranges, parse_ranges
+from gridmap.settings import Settings
+
+MOST_BUILDINGS = 300_000  # of all that is kept together; what was read last is kept in any case
+MOST_SCOPES = 16
+AROUND_DEGREES = 0.0005  # about 50 m: a street along the border belongs to it
+
+_HOMES = sa.text(
+    "SELECT code, ST_X(place) AS lon, ST_Y(place) AS lat, households, ST_AsBinary(geom) AS geom, keep_together"
+    ' FROM building WHERE valid_to IS NULL AND leaf = ANY(:codes) ORDER BY code COLLATE "C"'
+)
+_STREETS = sa.text(
+    "SELECT ST_AsBinary(geom) AS geom, class, name FROM street WHERE geom && ST_MakeEnvelope(:west, :south, :east,"
+    " :north, 4326) ORDER BY id"
+)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is kept of one area of an edition.
+
+    Attributes:
+        homes: its living buildings.
+        households: counts them by the areas of the edition, and of drafts.
+        digest: other wherever a building or its households are.
+    """
+
+    homes: Homes
+    households: Households
+    digest: int
+
+
+class Grounds:
+    """The ground under the plans of one process; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, int], Ground] = OrderedDict()
+        self._codes: tuple[int, frozenset[str]] = (0, frozenset())
+        self._version = 0
+
+    def __len__(self) -> int:
+        return sum(len(ground.homes) for ground in self._kept.values())
+
+    def forget(self) -> None:
+        """Buildings, their households or the boundaries changed: what is asked for next is read anew."""
+        with self._lock:
+            self._version += 1
+            self._kept.clear()
+
+    def under(self, session: Session, draft: Draft) -> Ground:
+        """The ground under a draft, by its edition.
+
+        Args:
+            session: reads it where it is not kept.
+            draft: any of the plan's; only its base and scope count.
+        """
+        key = (draft.scope, draft.base.edition)
+        with self._lock:
+            version, found = self._version, self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+                return found
+        homes = read_homes(session, draft)
+        ground = Ground(homes, Households(draft, homes), _digest(homes))
+        with self._lock:
+            if version == self._version:
+                self._kept[key] = ground
+                while len(self._kept) > 1 and (len(self._kept) > MOST_SCOPES or len(self) > MOST_BUILDINGS):
+                    self._kept.popitem(last=False)
+        return ground
+
+    def world(self, session: Session, draft: Draft, settings: Settings, taken: Iterable[str] = ()) -> World:
+        """What the edits of a draft need to know.
+
+        Args:
+            session: streets are read in it when an edit asks for them.
+            draft: of the plan.
+            settings: say how codes are built.
+            taken: codes that other plans have given.
+        """
+        return World(
+            homes=self.under(session, draft).homes,
+            streets=lambda polygon: read_streets(session, polygon),
+            used=self._used(session).union(taken),
+            scheme=scheme_of(settings.code_scheme, settings.code_order),
+        )
+
+    def _used(self, session: Session) -> frozenset[str]:
+        """Every code that was ever used; codes come with editions and never go."""
+        newest = session.execute(sa.text("SELECT max(id) FROM edition")).scalar_one() or 0
+        edition, codes = self._codes
+        if edition != newest:
+            codes = frozenset(session.execute(sa.text("SELECT code FROM area_code")).scalars())
+            self._codes = (newest, codes)
+        return codes
+
+
+def read_homes(session: Session, draft: Draft) -> Homes:
+    """Living buildings inside a draft's scope, by the edition that it builds on."""
+    codes = [draft.scope, *draft.codes_of_base]
+    rows = session.execute(_HOMES, {"codes": codes}).all()
+    if not rows:
+        return Homes.none()
+    return Homes(
+        code=_column([row.code for row in rows]),
+        lon=np.array([row.lon for row in rows]),
+        lat=np.array([row.lat for row in rows]),
+        households=np.array([row.households for row in rows], dtype=np.int64),
+        geom=np.asarray(shapely.from_wkb(_column([row.geom for row in rows])), dtype=object),
+        group=_column([row.keep_together for row in rows]),
+    )
+
+
+def read_streets(session: Session, polygon: shapely.Geometry) -> Streets:
+    """Streets, rivers and railways in and around a polygon."""
+    west, south, east, north = shapely.bounds(polygon).tolist()
+    box = {
+        "west": west - AROUND_DEGREES,
+        "south": south - AROUND_DEGREES,
+        "east": east + AROUND_DEGREES,
+        "north": north + AROUND_DEGREES,
+    }
+    rows = session.execute(_STREETS, box).all()
+    if not rows:
+        return Streets.none()
+    return Streets(
+        geom=np.asarray(shapely.from_wkb(_column([row.geom for row in rows])), dtype=object),
+        kind=_column([row[1] for row in rows]),
+        name=_column([row.name for row in rows]),
+    )
+
+
+@lru_cache(maxsize=8)
+def scheme_of(text: str | None, order: Literal["west_east", "rows"]) -> Scheme:
+    """How the codes of this installation are built."""
+    if text is None:
+        return DEFAULT if order == DEFAULT.order else Scheme(order=order)
+    return Scheme.from_text(text, order)
+
+
+@lru_cache(maxsize=8)
+def ranges_of(text: str) -> Ranges:
+    """Households that a grid of this installation should have, by kind."""
+    return parse_ranges(text)
+
+
+def _column(values: Sequence[object]) -> NDArray[np.object_]:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def _digest(homes: Homes) -> int:
+    told = f"{len(homes)}:{','.join(homes.code.tolist())}".encode()
+    return zlib.crc32(homes.households.tobytes(), zlib.crc32(told))
