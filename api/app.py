@@ -22,6 +22,7 @@ from api import problems, rendering
 from api.express import Express
 from api.guard import Guard
 from api.routes import (
+    attachments,
     audit,
     events,
     heat,
@@ -95,6 +96,7 @@ def create_app(settings: Settings, url: str, *, keep: bool = False) -> ASGIApp:
         intake,
         reassignment,
         retention,
+        attachments,
         events,
         heat,
         indicators,

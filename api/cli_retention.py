@@ -37,7 +37,7 @@ def retention(tool: Tool, category: str | None, days: int | None, reason: str) -
 @click.option("--commit", is_flag=True, help="执行 Erase; without it only the number is said.")
 @click.pass_obj
 def erase(tool: Tool, events: tuple[int, ...], due: bool, reason: str, commit: bool) -> None:
-    """清除正文 Erase title, description, address and contact of EVENTS, or of all that are due. There is no way back.
+    """清除正文 Erase title, description, address, contact, attachments of EVENTS, or of all due. There is no way back.
 
     The events stay, with place, times and history. A dry run without --commit.
     """

@@ -38,6 +38,7 @@ BODY_GRACE_S = 30.0
 BODY_BYTES_PER_S = 50_000
 LARGEST_BODY = 8 * 1024 * 1024  # of anything but a batch, which is read and stored in parts
 BATCH = "/api/events/batch"
+ATTACHMENTS = "/api/events/{event}/attachments"  # stands for all of them, and for each of their files
 LOOK_S = 2.0
 
 ORDINARY, HEAVY = 10, 100
@@ -53,6 +54,7 @@ WEIGHTS: Mapping[tuple[str, str], int] = {
     ("GET", "/api/heat/map.png"): HEAVY,
     ("GET", "/api/indicators"): HEAVY,
     ("POST", "/api/events/reassign"): HEAVY,
+    ("POST", ATTACHMENTS): HEAVY,
 }
 SIGN_IN = 20  # a password costs 0.1 s of a core and 64 MiB
 # The same of a stranger. Not listed: 1. A probe that is refused says that the service is down.
@@ -62,6 +64,11 @@ STRANGERS_WEIGHTS: Mapping[tuple[str, str], int] = {
     ("GET", "/login/oidc/callback"): SIGN_IN,
     ("POST", "/api/token"): SIGN_IN,
 }
+
+
+def _asked(method: str, path: str) -> tuple[str, str]:
+    """What a request is limited as: the attachments of all events are one."""
+    return method, ATTACHMENTS if "/attachments" in path else path
 
 
 class TooMany(HTTPException):
@@ -248,19 +255,23 @@ class Limits:
         most = max(1, 2 * pool - RESERVED)  # the pool opens as many again for a moment
         self.connections = Line("all", most, 500, 10.0, shared=True)
         self._most_bytes = settings.max_body_bytes
+        self._most_attached_bytes = settings.attachment_bytes
         streams = Line("streams", 50, 0, 0.0, holds_connection=False)
         batches = Line("batches", 4, 16, 60.0, holds_connection=False)  # as long as the client takes to send
+        files = Line("attachments", 4, 16, 60.0, holds_connection=False)  # likewise
         self._ordinary = Line("requests", max(1, min(pool, most)), 200, 10.0)
-        heavy = Line("heat, indicators, reassigning", settings.heavy_at_once, 32, 20.0)
+        heavy = Line("heat, indicators, reassigning, files", settings.heavy_at_once, 32, 20.0)
         sign_in = Line("sign-ins", 4, 40, 10.0, shared=True)
         probe = Line("probes", 2, 20, 5.0, shared=True)
         self._lines: Mapping[tuple[str, str], Line | None] = {
             **{request: heavy for request, weight in WEIGHTS.items() if weight == HEAVY},
+            ("GET", ATTACHMENTS): heavy,  # whole files in memory
             ("POST", "/api/events"): None,  # they stand in a line of their own: api/posting.py
             ("GET", "/api/locate"): None,  # memory alone
             ("GET", "/healthz"): None,
             ("GET", "/api/stream"): streams,
             ("POST", BATCH): batches,
+            ("POST", ATTACHMENTS): files,
             ("GET", "/readyz"): probe,
             ("GET", "/metrics"): probe,
             ("POST", "/login"): sign_in,
@@ -275,7 +286,7 @@ class Limits:
             TooMany: its account, or without one its address, has had enough for now.
         """
         if principal is not None:
-            wait_s = self._accounts.take(principal.account, WEIGHTS.get((method, path), ORDINARY))
+            wait_s = self._accounts.take(principal.account, WEIGHTS.get(_asked(method, path), ORDINARY))
             if wait_s:
                 self.refused("rate")
                 raise TooMany("Too many requests of this account; slow down", "too_many_requests", wait_s)
@@ -289,7 +300,7 @@ class Limits:
     def turn(self, method: str, path: str, principal: Principal | None) -> _Held | None:
         """A turn to run in, by `async with`; None for what needs none."""
         try:
-            line = self._lines[method, path]
+            line = self._lines[_asked(method, path)]
         except KeyError:
             if principal is None:
                 return None  # an answer that no database is asked for
@@ -300,7 +311,10 @@ class Limits:
 
     def body(self, receive: Receive, path: str) -> Receive:
         """Reads a request's content, which may be so large and must keep coming."""
-        most_bytes = self._most_bytes if path == BATCH else min(self._most_bytes, LARGEST_BODY)
+        if path.endswith("/attachments"):
+            most_bytes = self._most_attached_bytes
+        else:
+            most_bytes = self._most_bytes if path == BATCH else min(self._most_bytes, LARGEST_BODY)
         taken, waited_s, whole = 0, 0.0, False
 
         async def receiving() -> Message:

@@ -33,6 +33,49 @@ def text_read(service: Service, principal: Principal, rows: Sequence[sa.RowMappi
     )
 
 
+def attachments_listed(
+    service: Service, principal: Principal, event: int, rows: Sequence[sa.RowMapping], paths: tuple[str, ...]
+) -> None:
+    """Notes that somebody is about to read what an event's attachments are called; nothing where none has a name.
+
+    Raises:
+        Unavailable: it cannot be recorded, so it shall not be read.
+    """
+    if any(row["name"] is not None for row in rows):
+        _note_reading(service, principal, "attachment.list", event, paths, {})
+
+
+def attachment_read(
+    service: Service, principal: Principal, event: int, number: int, paths: tuple[str, ...]
+) -> None:
+    """Notes that an attachment is about to be answered.
+
+    Raises:
+        Unavailable: it cannot be recorded, so it shall not be read.
+    """
+    _note_reading(service, principal, "attachment.read", event, paths, {"attachment": number})
+
+
+def _note_reading(
+    service: Service,
+    principal: Principal,
+    action: str,
+    event: int,
+    paths: tuple[str, ...],
+    detail: Mapping[str, Any],
+) -> None:
+    service.scribe.note(
+        Entry(
+            actor=principal.name,
+            action=action,
+            object=f"event:{event}",
+            paths=paths,
+            edition=service.memory.snapshot.edition or None,
+            detail=detail,
+        )
+    )
+
+
 def exported(
     service: Service, principal: Principal, what: str, reason: str | None, filters: Mapping[str, Any]
 ) -> str:

@@ -25,6 +25,26 @@ class History(BaseModel):
     history: list[HistoryStep]
 
 
+class Attachment(BaseModel):
+    """A file attached to an event."""
+
+    id: int = Field(description="Within the event, from 1.")
+    name: str | None = Field(description="What it is called; null once it is erased, or not mine to read.")
+    type: str = Field(description="Media type, by its content.")
+    bytes: int = Field(description="Of the content as it is kept.")
+    sha256: str = Field(description="SHA-256 of the content as it is kept, in hexadecimal.")
+    sent_sha256: str = Field(description="The same of what was sent, before its metadata was dropped.")
+    added_by: str
+    added_at: dt.datetime
+    erased_at: dt.datetime | None
+
+
+class Attachments(BaseModel):
+    """In the order in which they came."""
+
+    attachments: list[Attachment]
+
+
 class Worker(BaseModel):
     """A worker with duty and load."""
 

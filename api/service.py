@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 START_PATIENCE_S = 120.0
 TRIES = 4
+PREPARED_AT_ONCE = (
+    2  # files for events: of a picture each may take a core, and a gigabyte where it is a hostile one
+)
+PREPARED_WITHIN_S = 30.0
 
 
 def provider_of(settings: Settings) -> "Provider | None":
@@ -80,8 +84,26 @@ class Service:
         self.identities = Identities(self.database, lambda: self.live.connected)
         self.scribe = Scribe(self.database)
         self.eraser = Eraser(self.database)
+        self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
         self.live = Live(self.database, self._on_topic, self.hub.publish)
         self.keeper = Keeper(Cluster(settings.home), lambda: self.live.connected) if keep else None
+
+    @contextlib.asynccontextmanager
+    async def preparing(self) -> AsyncIterator[None]:
+        """A turn to make a file ready for keeping; few are made at once, whoever sends them.
+
+        Raises:
+            Unavailable: it did not come in time.
+        """
+        try:
+            async with asyncio.timeout(PREPARED_WITHIN_S):
+                await self._preparing.acquire()
+        except TimeoutError as error:
+            raise Unavailable("Too many files are being taken in. Try again.", code="busy") from error
+        try:
+            yield
+        finally:
+            self._preparing.release()
 
     def start(self) -> None:
         """Reads what a process keeps in memory and begins to listen; waits for a database that is recovering."""

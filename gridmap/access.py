@@ -148,3 +148,8 @@ class Principal:
         if self.worker is not None and self.worker == worker:
             return True
         return self.scope("text").holds_any(paths)
+
+    def acts_on(self, paths: Iterable[str], worker: int | None) -> bool:
+        """Whether this principal acts on an event likewise: a worker on their own alone, others in their areas."""
+        areas = tuple(paths)
+        return self.reads_text(areas, worker) or self.scope("admin").holds_any(areas)

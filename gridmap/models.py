@@ -10,27 +10,8 @@ import sqlalchemy as sa
 from geoalchemy2 import Geometry
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, INT8MULTIRANGE, JSONB, REAL, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import UserDefinedType
 
-
-class Ltree(UserDefinedType[str]):
-    """A path of codes from the largest area down, `a.b.c`; PostgreSQL's ltree."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        """The type's name in DDL."""
-        return "ltree"
-
-
-class XID8(UserDefinedType[int]):
-    """A transaction number that never wraps."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        """The type's name in DDL."""
-        return "xid8"
+from gridmap.column_types import XID8, Ltree
 
 
 def _geometry(kind: str) -> Geometry:
@@ -290,6 +271,24 @@ class EventText(Base):
     address: Mapped[str | None]
     contact: Mapped[bytes | None]
     erased_at: Mapped[dt.datetime | None]
+
+
+class EventAttachment(Base):
+    """A picture or paper of an event: apart, sealed, erasable; its digests stay."""
+
+    __tablename__ = "event_attachment"
+    event: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str | None]
+    type: Mapped[str]
+    size_bytes: Mapped[int]
+    sha256: Mapped[bytes]
+    sent_sha256: Mapped[bytes]
+    content: Mapped[bytes | None]
+    added_by: Mapped[str]
+    added_at: Mapped[dt.datetime] = mapped_column(server_default=sa.func.clock_timestamp())
+    erased_at: Mapped[dt.datetime | None]
+    __table_args__ = (sa.UniqueConstraint("event", "sent_sha256"),)
 
 
 class EventHistory(Base):

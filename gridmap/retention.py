@@ -1,13 +1,14 @@
 """Erasing what events' texts say of people: when it is due by its category, or on order with a reason.
 
-Title, description, address and contact go for good. The event stays with its place, its times and its history, which
-held digests from the beginning: history and audit verify as before.
+Title, description, address, contact and attachments go for good. The event stays with its place, its times and its
+history, which held digests from the beginning: history and audit verify as before.
 """
 
 import datetime as dt
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -27,22 +28,50 @@ EVERY_S = 6 * 3600.0
 _log = logging.getLogger(__name__)
 _DONE = "('resolved','verified','closed','rejected')"
 
+# Something of an event is left to erase.
+_HELD = (
+    "(EXISTS (SELECT FROM event_text t WHERE t.event = e.id AND t.erased_at IS NULL)"
+    " OR EXISTS (SELECT FROM event_attachment a WHERE a.event = e.id AND a.erased_at IS NULL))"
+)
 _ERASE = """
-WITH erased AS (
+WITH words AS (
     UPDATE event_text SET title = NULL, description = NULL, address = NULL, contact = NULL,
         erased_at = clock_timestamp()
     WHERE event = ANY(:events) AND erased_at IS NULL RETURNING event
+), files AS (
+    UPDATE event_attachment SET name = NULL, content = NULL, erased_at = clock_timestamp()
+    WHERE event = ANY(:events) AND erased_at IS NULL RETURNING event, number
+), erased AS (
+    SELECT event, array_agg(number ORDER BY number) FILTER (WHERE number IS NOT NULL) AS numbers
+    FROM (SELECT event, NULL::integer AS number FROM words UNION ALL SELECT event, number FROM files) AS each
+    GROUP BY event
 ), risen AS (
     UPDATE event SET revision = revision + 1 FROM erased WHERE event.id = erased.event
-    RETURNING event.id, event.status, event.edition, event.paths_now
+    RETURNING event.id, event.status, event.edition, event.paths_now, erased.numbers
 ), told AS (
     INSERT INTO change_log (topic, event, edition, paths) SELECT 'event', id, edition, paths_now FROM risen
 ), noted AS (
     INSERT INTO event_history (event, at, actor, action, status, edition, detail)
-    SELECT id, clock_timestamp(), :actor, 'erase', status, edition, jsonb_build_object('reason', CAST(:reason AS text))
+    SELECT id, clock_timestamp(), :actor, 'erase', status, edition, jsonb_strip_nulls(
+        jsonb_build_object('reason', CAST(:reason AS text), 'attachments', numbers))
     FROM risen
 )
 SELECT id FROM risen ORDER BY id
+"""
+_ERASE_ATTACHMENT = """
+WITH erased AS (
+    UPDATE event_attachment SET name = NULL, content = NULL, erased_at = clock_timestamp()
+    WHERE event = :event AND number = :number AND erased_at IS NULL RETURNING event, number
+), told AS (
+    INSERT INTO change_log (topic, event, edition, paths)
+    SELECT 'event', id, edition, paths_now FROM event JOIN erased ON event.id = erased.event
+), noted AS (
+    INSERT INTO event_history (event, at, actor, action, status, edition, detail)
+    SELECT id, clock_timestamp(), :actor, 'erase', status, edition,
+        jsonb_build_object('reason', CAST(:reason AS text), 'attachments', jsonb_build_array(number))
+    FROM event JOIN erased ON event.id = erased.event
+)
+SELECT number FROM erased
 """
 
 
@@ -81,7 +110,7 @@ class Eraser:
                     if not some:
                         break
                 if erased:
-                    _log.info("erased the texts of %d events that were due", erased)
+                    _log.info("erased the texts and attachments of %d events that were due", erased)
             except GridmapError as error:
                 _log.warning("could not erase what is due: %s", error.message)
 
@@ -119,7 +148,7 @@ def set_period(session: Writer, category: str, days: int, *, actor: str, reason:
 
 
 def erase_due(session: Writer, now: dt.datetime, *, most: int = BLOCK) -> int:
-    """Erases texts of events closed longer ago than their category keeps them; the oldest first.
+    """Erases texts and attachments of events closed longer ago than their category keeps them; the oldest first.
 
     An event that was resolved or rejected and never closed counts from then. Call again until 0 comes back, each in a
     transaction of its own; of several processes one works, the others find 0.
@@ -137,8 +166,8 @@ def erase_due(session: Writer, now: dt.datetime, *, most: int = BLOCK) -> int:
         return 0
     due = session.execute(
         sa.text(
-            "SELECT e.id FROM event e JOIN retention r USING (category) JOIN event_text t ON t.event = e.id"
-            f" WHERE t.erased_at IS NULL AND e.status IN {_DONE}"
+            "SELECT e.id FROM event e JOIN retention r USING (category)"
+            f" WHERE {_HELD} AND e.status IN {_DONE}"
             " AND coalesce(e.closed_at, e.resolved_at, e.reported_at) < :now - make_interval(days => r.days)"
             " ORDER BY e.id LIMIT :most"
         ),
@@ -157,7 +186,7 @@ def erase_due(session: Writer, now: dt.datetime, *, most: int = BLOCK) -> int:
 
 
 def erase(session: Writer, events: Sequence[int], *, actor: str, reason: str, scope: Scope) -> int:
-    """Erases the texts of events on order, whatever their state.
+    """Erases the texts and attachments of events on order, whatever their state.
 
     Args:
         session: the caller commits.
@@ -167,21 +196,14 @@ def erase(session: Writer, events: Sequence[int], *, actor: str, reason: str, sc
         scope: where the actor may order it.
 
     Returns:
-        How many had a text to erase.
+        How many had something to erase.
 
     Raises:
         InvalidInput: no reason is given.
         NotFound: one of them is not there or not within the scope.
     """
     _require_reason(reason)
-    condition, binds = scope.condition("paths_now")
-    rows = session.execute(
-        sa.text(f"SELECT id, paths_now::text[] AS paths FROM event WHERE id = ANY(:events) AND {condition}"),
-        {**binds, "events": list(events)},
-    ).all()
-    missing = sorted(set(events) - {row.id for row in rows})
-    if missing:
-        raise NotFound(f"No event {missing[0]} within your areas", code="unknown_event")
+    rows = _locked(session, events, scope)
     done = _erase(session, sorted(set(events)), actor=actor, reason=reason)
     audit.record(
         session,
@@ -192,6 +214,56 @@ def erase(session: Writer, events: Sequence[int], *, actor: str, reason: str, sc
         ),
     )
     return len(done)
+
+
+def erase_attachment(
+    session: Writer, event: int, number: int, *, actor: str, reason: str, scope: Scope
+) -> bool:
+    """Erases one attachment on order; everything else of the event stays. Arguments as of `erase`.
+
+    Returns:
+        Whether there was something to erase.
+
+    Raises:
+        InvalidInput: no reason is given.
+        NotFound: the event or its attachment is not there or not within the scope.
+    """
+    _require_reason(reason)
+    (row,) = _locked(session, [event], scope)
+    binds = {"event": event, "number": number, "actor": actor, "reason": reason}
+    there = session.execute(
+        sa.text("SELECT FROM event_attachment WHERE event = :event AND number = :number"), binds
+    ).first()
+    if there is None:
+        raise NotFound(f"No attachment {number} of event {event}", code="unknown_attachment")
+    done = session.execute(sa.text(_ERASE_ATTACHMENT), binds).first() is not None
+    if done:
+        audit.record(
+            session,
+            audit.Entry(actor, "event.erase", f"event:{event}", reason=reason, paths=tuple(row.paths),
+                        detail={"attachment": number}),
+        )  # fmt: skip
+    return done
+
+
+def _locked(session: Writer, events: Sequence[int], scope: Scope) -> Sequence[sa.Row[Any]]:
+    """Number and paths of events, kept from being added to until the transaction ends.
+
+    Raises:
+        NotFound: one is not there or not within the scope.
+    """
+    condition, binds = scope.condition("paths_now")
+    rows = session.execute(
+        sa.text(
+            f"SELECT id, paths_now::text[] AS paths FROM event WHERE id = ANY(:events) AND {condition}"
+            " ORDER BY id FOR NO KEY UPDATE"
+        ),
+        {**binds, "events": list(events)},
+    ).all()
+    missing = sorted(set(events) - {row.id for row in rows})
+    if missing:
+        raise NotFound(f"No event {missing[0]} within your areas", code="unknown_event")
+    return rows
 
 
 def _erase(session: Writer, events: Sequence[int], *, actor: str, reason: str) -> list[int]:

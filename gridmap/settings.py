@@ -28,6 +28,8 @@ class Settings:
         tolerance_m: how far from a grid a place in a gap may lie and still be its, in metres.
         title: name of the place on the pages.
         max_body_bytes: largest request body.
+        attachment_bytes: largest file attached to an event.
+        attachments_per_event: so many of them at most.
         pool_size: database connections a process keeps.
         statement_timeout_s: longest statement of a request, in seconds.
         requests_per_second: posts of one account, in one process; most other requests weigh more.
@@ -57,6 +59,8 @@ class Settings:
     tolerance_m: float = 50.0
     title: str = "网格化服务管理"
     max_body_bytes: int = 64 * 1024 * 1024
+    attachment_bytes: int = 10 * 1024 * 1024
+    attachments_per_event: int = 20
     pool_size: int = 12
     statement_timeout_s: float = 60.0
     requests_per_second: float = 3000.0
@@ -120,6 +124,8 @@ class Settings:
             tolerance_m=number("GRIDMAP_TOLERANCE_M", 50, 0),
             title=env.get("GRIDMAP_TITLE") or "网格化服务管理",
             max_body_bytes=int(number("GRIDMAP_MAX_BODY_BYTES", 64 * 1024 * 1024, 1024)),
+            attachment_bytes=int(number("GRIDMAP_ATTACHMENT_BYTES", 10 * 1024 * 1024, 1024)),
+            attachments_per_event=int(number("GRIDMAP_ATTACHMENTS_PER_EVENT", 20, 0)),
             pool_size=int(number("GRIDMAP_POOL_SIZE", 12, 1)),
             statement_timeout_s=number("GRIDMAP_STATEMENT_TIMEOUT_S", 60, 1),
             requests_per_second=number("GRIDMAP_REQUESTS_PER_SECOND", 3000, 1),

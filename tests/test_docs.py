@@ -151,6 +151,8 @@ def test_settings_are_read_by_the_names_that_are_documented(tmp_path: Path) -> N
         "GRIDMAP_TOLERANCE_M": "11",
         "GRIDMAP_TITLE": "title",
         "GRIDMAP_MAX_BODY_BYTES": "4096",
+        "GRIDMAP_ATTACHMENT_BYTES": "2048",
+        "GRIDMAP_ATTACHMENTS_PER_EVENT": "6",
         "GRIDMAP_POOL_SIZE": "5",
         "GRIDMAP_STATEMENT_TIMEOUT_S": "9",
         "GRIDMAP_REQUESTS_PER_SECOND": "50",
@@ -190,6 +192,8 @@ def test_documented_defaults_are_the_defaults() -> None:
     assert float(said["GRIDMAP_TOLERANCE_M"]) == usual.tolerance_m
     assert said["GRIDMAP_TITLE"] == usual.title
     assert int(said["GRIDMAP_MAX_BODY_BYTES"]) == usual.max_body_bytes
+    assert int(said["GRIDMAP_ATTACHMENT_BYTES"]) == usual.attachment_bytes
+    assert int(said["GRIDMAP_ATTACHMENTS_PER_EVENT"]) == usual.attachments_per_event
     assert int(said["GRIDMAP_POOL_SIZE"]) == usual.pool_size
     assert float(said["GRIDMAP_STATEMENT_TIMEOUT_S"]) == usual.statement_timeout_s
     assert float(said["GRIDMAP_REQUESTS_PER_SECOND"]) == usual.requests_per_second

@@ -45,7 +45,7 @@ class EraseIn(BaseModel):
 
 
 class Erased(BaseModel):
-    """Whether there was a text to erase."""
+    """Whether there was something to erase."""
 
     erased: bool
 
@@ -78,7 +78,7 @@ def erase(
     service: TheService,
     principal: ThePrincipal,
 ) -> Response:
-    """Erases an event's title, description, address and contact for good; its history says that and why."""
+    """Erases an event's text, contact and attachments for good; its history says that and why."""
     scope = principal.require("admin")
     with service.database.writer(sight.EVERYTHING) as session:
         done = retention.erase(session, [event], actor=principal.name, reason=asked.reason, scope=scope)

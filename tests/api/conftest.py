@@ -239,7 +239,9 @@ def app(module_app: App, cluster: Cluster) -> App:
     with psycopg.connect(cluster.admin_url(str(name)), autocommit=True) as connection:
         # history refuses to be emptied; only a superuser may pass by its trigger
         connection.execute("SET session_replication_role = replica")
-        connection.execute("TRUNCATE event, event_key, event_text, event_history, change_log")
+        connection.execute(
+            "TRUNCATE event, event_key, event_text, event_attachment, event_history, change_log"
+        )
     module_app.client.cookies.clear()
     return module_app
 

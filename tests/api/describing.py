@@ -19,6 +19,12 @@ def _lines(_: Any, value: Any) -> bytes:
     return str(value).encode("utf-8", "replace")
 
 
+# A file as the description allows it: any bytes.
+@schemathesis.serializer("application/pdf", "image/jpeg", "image/png", "image/webp")
+def _file(_: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
 ACCEPTED = [*POSITIVE_DATA_ACCEPTANCE_EXPECTED_STATUSES, "422"]  # see `what_is_well_formed_is_read`
 PHASES = ("examples", "coverage", "fuzzing")
 # What a schema cannot say is refused with a code of its own (bad_time, unknown_crs, bad_cursor …). These codes say

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from tests.api.asking import Answer, ask
 from tests.api.conftest import App
 from tests.api.permitting import token
-from tests.bench import malformed
+from tests.bench import malformed, pictured
 from tests.bench.fuzzing import EVENT, Tally
 
 GOOD_PATHS = {
     "code": "990126001",
     "event": "1",
+    "number": "1",
     "name": "west",
     "plan": "1",
     "layer": "events",
@@ -48,7 +49,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/me/password": {"old": "a long enough password", "new": "x"},
 }  # fmt: skip
 COUNTED = (
-    "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM event_key), (SELECT count(*) FROM event_text)"
+    "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM event_key), (SELECT count(*) FROM event_text),"
+    " (SELECT count(*) FROM event_attachment)"
 )
 RAW = (
     b"\xff",
@@ -121,6 +123,18 @@ class Malforming:
             ]
             ending = self._rng.choice((b"\n", b"\r\n", b"\n\n", b"\x00\n"))
             self._send("POST", "/api/events/batch", b"/api/events/batch", "NDJSON", ending.join(lines))
+
+    def attachments(self, number: int) -> None:
+        """Files that are none, under names that are none; and orders to erase what is not there."""
+        good = [*map(pictured.picture, ("jpeg", "png", "webp")), pictured.PDF]
+        path = "/api/events/{event}/attachments"
+        for _ in range(number):
+            content = malformed.spoilt(self._rng, self._rng.choice(good)) or b"x"
+            name = quote(self._value("a.jpg").encode("utf-8", "replace"))
+            target = self._filled(path, 0.1) + b"?name=" + name.encode()
+            self._send("POST", path, target, "attachments", content, {"content-type": "image/jpeg"})
+            one = f"{path}/{{number}}"
+            self._send("DELETE", one, self._filled(one, 0.5) + b"?reason=" + name.encode(), "attachments")
 
     def tokens(self, number: int) -> None:
         """Credentials that are none: 401, whatever stands in them."""

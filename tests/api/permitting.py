@@ -60,6 +60,13 @@ def _form(target: Target) -> dict[str, Any]:
     return {"body": body, "headers": {"content-type": "application/x-www-form-urlencoded"}}
 
 
+def _file() -> dict[str, Any]:
+    return {
+        "body": b"%%PDF-1.7\n%d\n%%%%EOF" % next(_numbers),
+        "headers": {"content-type": "application/pdf"},
+    }
+
+
 def _account(target: Target) -> dict[str, Any]:
     return {"name": f"new{next(_numbers)}", "roles": [{"role": "commander", "area": target.area}]}
 
@@ -78,6 +85,8 @@ READING: dict[str, str] = {
     "GET /api/events/counts": "?grid={grid}",
     "GET /api/events/{event}": "",
     "GET /api/events/{event}/history": "",
+    "GET /api/events/{event}/attachments": "",
+    "GET /api/events/{event}/attachments/{number}": "",
     "GET /api/heat": f"?area={{area}}&{PERIOD}",
     "GET /api/heat/map": f"?area={{area}}&{PERIOD}",
     "GET /api/heat/map.png": f"?area={{area}}&{PERIOD}&width=200&height=200",
@@ -98,6 +107,10 @@ READING: dict[str, str] = {
     "GET /metrics": "",
     "GET /api/stream": "?area={area}",
 }
+NAMED = {
+    "POST /api/events/{event}/attachments": "?name=a.pdf",
+    "DELETE /api/events/{event}/attachments/{number}": "?reason=asked+for",
+}
 # What writes: its body.
 WRITING: dict[str, Callable[[str, Target], dict[str, Any]]] = {
     "POST /api/token": lambda _, target: _form(target),
@@ -107,6 +120,8 @@ WRITING: dict[str, Callable[[str, Target], dict[str, Any]]] = {
     "POST /api/events/reassign": lambda _, target: {"json": {"area": target.area, "dry_run": False}},
     "POST /api/retention": lambda *_: {"json": {"category": "other", "days": 9, "reason": "x"}},
     "POST /api/events/{event}/erase": lambda *_: {"json": {"reason": "asked for"}},
+    "POST /api/events/{event}/attachments": lambda *_: _file(),
+    "DELETE /api/events/{event}/attachments/{number}": lambda *_: {},
     "POST /api/users": lambda _, target: {"json": _account(target)},
     "POST /api/users/{name}/actions": lambda *_: {"json": {"action": "revoke"}},
     "POST /api/users/{name}/tokens": lambda *_: {"json": {"label": "a machine"}},
@@ -166,12 +181,13 @@ class World:
         given = WRITING[operation](who or "", target) if operation in WRITING else {}
         if "revision" in given.get("json", {}):
             given["json"]["revision"] = self._revision(target.plan)
-        query = READING.get(operation, "").format(**vars(target))
+        query = {**READING, **NAMED}.get(operation, "").format(**vars(target))
         for name, value in (
             ("{code}", target.area),
             ("{event}", str(target.event)),
             ("{plan}", str(target.plan)),
             ("{name}", target.account),
+            ("{number}", "1"),
             ("{layer}", layer),
             ("{z}/{x}/{y}", target.tile),
         ):
@@ -234,6 +250,10 @@ def made(app: App) -> World:
         for target in (own, other)
     ]
     mine = post(app, "as_source", event_at("as_source", own))
+    for number in numbers:
+        path = f"/api/events/{number}/attachments?name=a.pdf"
+        answer = ask(app.client, "POST", path, token=token(app, "dispatcher"), **_file())
+        assert answer.status == 201, answer.body
     drawn = [plan_at(app, target) for target in (own, other)]
     return World(
         app,

@@ -48,6 +48,11 @@ def test_files(rng, tally):
     assert tally.inputs > 70
 
 
+def test_attachments(rng, tally):
+    fuzzing.attachments(rng, 12, tally)
+    assert tally.inputs > 60
+
+
 def test_files_loaded_into_a_database(county, rng, tally, tmp_path):
     fuzzing.loads(rng, 2, tally, (county.url, str(tmp_path)))
     assert tally.inputs == 20
@@ -67,7 +72,8 @@ def test_requests(county, rng, tally):
     requests.bodies(120)
     requests.batches(50)
     requests.tokens(80)
-    assert tally.inputs == 400
+    requests.attachments(8)
+    assert tally.inputs == 416
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ def main() -> None:
     print(f"{tally.inputs} texts", flush=True)
     fuzzing.files(rng, 300 // part, tally)
     print(f"{tally.inputs} with files, {len(tally.findings)} findings so far", flush=True)
+    fuzzing.attachments(rng, 500 // part, tally)
+    print(f"{tally.inputs} with attachments, {len(tally.findings)} findings so far", flush=True)
     with county() as app, tempfile.TemporaryDirectory() as name:
         made(app)
         good = Path(name) / "good.gmb"
@@ -54,6 +56,7 @@ def main() -> None:
         requests.bodies(1_500 // part)
         requests.batches(1_000 // part)
         requests.tokens(1_000 // part)
+        requests.attachments(400 // part)
     print(*tally.lines(), sep="\n")
     print(f"{tally.inputs} inputs, {len(tally.findings)} findings, {time.perf_counter() - began:.0f} s")
     if tally.findings or (tally.inputs < LEAST and not given.quick):

@@ -63,6 +63,24 @@ def restore(path: Path) -> Verdict:
     return "read", ""
 
 
+def attach(path: Path) -> Verdict:
+    """Makes a file ready to be attached, a picture in this very process; what is kept tells nothing more."""
+    from gridmap.attachment_kinds import kind_of
+    from gridmap.picture_cleaning import Refused, cleaned
+    from gridmap.pictures import KINDS, MOST_PIXELS
+    from tests.bench.pictured import SECRET
+
+    content = path.read_bytes()
+    try:
+        kind = kind_of(content)
+        kept = cleaned(content, KINDS[kind], MOST_PIXELS, 20 << 20) if kind in KINDS else b""
+    except Refused as refused:
+        return "refused", str(refused)
+    except Exception as error:  # noqa: BLE001  # as above
+        return told(error)
+    return ("finding", "metadata was kept") if SECRET.encode() in kept else ("read", "")
+
+
 def die(_: Path) -> Verdict:
     """As a driver does that writes where it may not: for the test of the trial itself."""
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -125,7 +143,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a driver prints is no answer
     loader = Loader(*sys.argv[1:3]) if len(sys.argv) > 2 else None
-    ways = {"read": read, "restore": restore, "die": die}
+    ways = {"read": read, "restore": restore, "attach": attach, "die": die}
     peak = 0
     for line in sys.stdin:
         asked = json.loads(line)

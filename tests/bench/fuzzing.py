@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.bench import malformed
+from tests.bench import malformed, pictured
 from tests.bench.fuzzed import Verdict, told
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +192,21 @@ def backups(rng: random.Random, each: int, tally: Tally, good: bytes) -> None:
                 for part, content in {**kept, "manifest.json": malformed.json_value(rng, manifest)}.items():
                     made.writestr(part, content)
             tally.add("backup's manifest", child("restore", path), number)
+        child.close()
+
+
+def attachments(rng: random.Random, each: int, tally: Tally, *, bombs: bool = True) -> None:
+    """Makes spoilt pictures and papers ready to be attached, and those that were made on purpose."""
+    with tempfile.TemporaryDirectory() as name:
+        path, child = Path(name) / "attachment", Child()
+        for called, content in pictured.crafted().items() if bombs else ():
+            path.write_bytes(content)
+            tally.add("crafted attachments", child("attach", path), called)
+        good = {kind: pictured.picture(kind, 6) for kind in ("jpeg", "png", "webp")} | {"pdf": pictured.PDF}
+        for kind, content in good.items():
+            for number in range(each):
+                path.write_bytes(malformed.spoilt(rng, content))
+                tally.add(f"{kind} attachment", child("attach", path), _kept(path, number))
         child.close()
 
 

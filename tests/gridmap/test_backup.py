@@ -26,6 +26,7 @@ from gridmap.errors import NotPossible
 from gridmap.settings import Settings
 from tests.api.conftest import middle, serve
 from tests.bench import killing
+from tests.bench.pictured import PDF
 
 SECRET = "the county's secret key, for tests only"
 COUNTS = (
@@ -60,6 +61,7 @@ def home():
         with serving(home) as app:
             caller = app.as_("dispatcher")
             assert {caller.post("/api/events", json=body(n)).status_code for n in range(20)} == {201}
+            assert caller.post("/api/events/1/attachments?name=a.pdf", content=PDF).status_code == 201
         yield home
 
 
@@ -141,6 +143,7 @@ def test_a_backup_made_while_posts_come_in_holds_whole_events_and_a_restored_ser
         caller = app.as_("dispatcher")
         again = caller.post("/api/events", json=body(7))
         assert (again.status_code, again.json()["contact"]) == (200, "13900000000")
+        assert caller.get("/api/events/1/attachments/1").content == PDF
         fresh = caller.post("/api/events", json=body(5000))
         assert fresh.status_code == 201
         assert fresh.json()["id"] > counts[0]

@@ -13,10 +13,11 @@ from alembic.script import ScriptDirectory
 
 import gridmap.models_plans  # noqa: F401  # its tables belong to the same metadata
 from gridmap import db
+from gridmap.column_types import XID8, Ltree
 from gridmap.db import Database
 from gridmap.embedded import Cluster
 from gridmap.errors import NotPossible, Unavailable
-from gridmap.models import XID8, Base, Ltree
+from gridmap.models import Base
 from gridmap.sight import EVERYTHING, FOR_ADMINISTRATORS
 
 ROOT = Path(__file__).resolve().parents[2]

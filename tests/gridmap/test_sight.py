@@ -13,7 +13,7 @@ from gridmap.db import Database
 from gridmap.event_queries import EventFilter
 from gridmap.withholding import held
 
-GUARDED = {"event", "event_text", "event_key", "event_history", "audit"}
+GUARDED = {"event", "event_text", "event_attachment", "event_key", "event_history", "audit"}
 HOLDINGS = [
     *itertools.product(
         ["admin", "dispatcher", "commander", "worker", "planner"],
@@ -48,6 +48,12 @@ def record_of_events(shared_desk, county):
             )
             shared_desk.post(draft)
     with shared_desk.database.writer() as session:
+        session.execute(
+            sa.text(
+                "INSERT INTO event_attachment (event, number, name, type, size_bytes, sha256, sent_sha256, content,"
+                " added_by) SELECT id, 1, 'a.pdf', 'application/pdf', 1, '', '', '', 'x' FROM event"
+            )
+        )
         for path in ("990126.990126001", "990126.990126002.990126002001", ""):
             record(session, Entry("somebody", "test", "thing", paths=(path,) if path else ()))
     return shared_desk
@@ -93,6 +99,7 @@ def test_a_forgotten_condition_lets_nothing_else_through(record_of_events, restr
     with restricted.reader(sight.rows(asker)) as session:
         assert ids(session, "SELECT id FROM event") == wanted
         assert ids(session, "SELECT event FROM event_text") == handled
+        assert ids(session, "SELECT event FROM event_attachment") == handled
         assert ids(session, "SELECT event FROM event_key") == wanted
         assert ids(session, "SELECT id FROM event_history") == steps
     with restricted.reader(sight.rows(asker, "admin")) as session:
@@ -146,6 +153,7 @@ def test_who_says_not_for_whom_sees_nothing(restricted):
     with restricted.reader(nobody) as session:
         assert ids(session, "SELECT id FROM event") == []
         assert ids(session, "SELECT event FROM event_text") == []
+        assert ids(session, "SELECT event FROM event_attachment") == []
 
 
 def test_a_sight_ends_with_its_transaction_and_comes_back_with_the_next_of_its_session(restricted):
@@ -180,6 +188,8 @@ def test_a_sight_ends_with_its_transaction_and_comes_back_with_the_next_of_its_s
         "ALTER TABLE event DISABLE ROW LEVEL SECURITY",
         "DROP POLICY areas ON event",
         "DELETE FROM event",
+        "DELETE FROM event_attachment",
+        "UPDATE event_attachment SET sha256 = ''",
         "UPDATE edition SET note = 'x'",
         "UPDATE area SET name = 'x'",
         "CREATE TABLE mine (x int)",
@@ -196,8 +206,8 @@ def test_the_service_cannot_alter_what_stands(restricted, taken, statement):
 
 
 def test_who_takes_events_in_reads_no_text_and_no_place(restricted):
-    for column in ("title", "geom", "source", "why"):
-        table = "event_text" if column == "title" else "event"
+    for column in ("title", "content", "geom", "source", "why"):
+        table = {"title": "event_text", "content": "event_attachment"}.get(column, "event")
         with (
             restricted.reader(sight.TAKING_IN) as session,
             pytest.raises(sa.exc.ProgrammingError, match="permission denied"),
