@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from geoalchemy2 import Geometry
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gridmap.models import Base, Ltree
+from gridmap.column_types import Ltree
+from gridmap.models import Base
 
 
 class Plan(Base):
