@@ -18,6 +18,7 @@ from gridmap.crs_measures import SEMI_MAJOR_M
 from gridmap.errors import InvalidInput
 
 SNAP_M = 0.05
+ON_EDGE_M = 1e-6
 _DEGREE_M = SEMI_MAJOR_M * np.pi / 180.0
 MOST_VERTICES = 5_000
 
@@ -129,8 +130,9 @@ def _snapped(
             away = plane.distance(on, place)
             if away.min() > SNAP_M:
                 continue
-            to = on[int(np.argmin(away))]
-            touched[_place(to)] = rows[plane.distance(on, to) < 1e-6].tolist()
+            # What already stands on the edge, as a page that snaps sends it, stays as it is.
+            to = place if away.min() < ON_EDGE_M else on[int(np.argmin(away))]
+            touched[_place(to)] = rows[plane.distance(on, to) < ON_EDGE_M].tolist()
         moved[(moved == place).all(axis=1)] = to
     found = moved.reshape(-1, 2, 2)
     return found[(found[:, 0] != found[:, 1]).any(axis=1)], touched

@@ -6,6 +6,7 @@ to the draft before, and two people who look at one draft see the same.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -68,6 +69,7 @@ class Draft:
     areas: Mapping[str, PlannedArea | None] = field(default_factory=dict)
     causes: Mapping[str, Cause] = field(default_factory=dict)
     _inside: tuple[str, ...] = field(default=(), repr=False)
+    _known: dict[str, PlannedArea] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, base: Snapshot, scope: str) -> "Draft":
@@ -121,8 +123,11 @@ class Draft:
         row = self.base.row.get(code)
         if row is None:
             return None
+        known = self._known.get(code)
+        if known is not None:
+            return known
         base = self.base
-        return PlannedArea(
+        found = self._known[code] = PlannedArea(
             code=code,
             kind=base.kind[row],
             name=base.name[row],
@@ -130,6 +135,7 @@ class Draft:
             parent=base.parent[row],
             geom=base.geom[row],
         )
+        return found
 
     def get(self, code: str) -> PlannedArea | None:
         """An area as it is in this draft, inside the scope or not; None where there is none."""
@@ -137,9 +143,20 @@ class Draft:
 
     def inside(self) -> Iterator[PlannedArea]:
         """The living areas inside the scope, in the order of kinds and codes; the scope itself is not one."""
+        return iter(self._living)
+
+    @cached_property
+    def _living(self) -> tuple[PlannedArea, ...]:
         born = [code for code in self.areas if code not in self.base.row]
         living = [area for code in (*self._inside, *born) if (area := self.get(code)) is not None]
-        return iter(sorted(living, key=lambda area: (ORDER[area.kind], area.code)))
+        return tuple(sorted(living, key=lambda area: (ORDER[area.kind], area.code)))
+
+    @cached_property
+    def _held(self) -> dict[str | None, list[PlannedArea]]:
+        held: dict[str | None, list[PlannedArea]] = {}
+        for area in self._living:
+            held.setdefault(area.parent, []).append(area)
+        return held
 
     def take(self, code: str) -> PlannedArea:
         """A living area inside the scope.
@@ -154,7 +171,7 @@ class Draft:
 
     def children(self, code: str) -> list[PlannedArea]:
         """Living areas that hang from one inside the scope, or from the scope itself."""
-        return [area for area in self.inside() if area.parent == code]
+        return list(self._held.get(code, ()))
 
     def path(self, code: str) -> str:
         """Codes from the largest area down to a living one, joined by dots."""

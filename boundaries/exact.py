@@ -86,13 +86,19 @@ def insert(polygon: Any, inserted: Inserted) -> shapely.MultiPolygon | None:
         inserted: new vertices by edge.
     """
     coordinates, of_ring = shapely.get_coordinates(_rings(shapely.get_parts(polygon)), return_index=True)
-    pairs = np.hstack([coordinates[:-1], coordinates[1:]])
-    pairs[of_ring[1:] != of_ring[:-1]] = np.nan
     at: dict[int, list[Place]] = {}
     for (first, second), places in inserted.items():
-        for here, there, along in ((first, second, places), (second, first, places[::-1])):
-            for position in np.flatnonzero((pairs == (*here, *there)).all(axis=1)).tolist():
-                at[position] = list(along)
+        for position in np.flatnonzero(
+            (coordinates[:, 0] == first[0]) & (coordinates[:, 1] == first[1])
+        ).tolist():
+            for step, along in ((1, places), (-1, places[::-1])):
+                other = position + step
+                if (
+                    0 <= other < len(coordinates)
+                    and of_ring[other] == of_ring[position]
+                    and tuple(coordinates[other].tolist()) == second
+                ):
+                    at[min(position, other)] = list(along)
     if not at:
         return None
     where = [position + 1 for position, along in at.items() for _ in along]

@@ -87,11 +87,15 @@ class Redrawing:
             (box[:, 0, None] <= west) & (box[:, 1, None] <= south)
             & (box[:, 2, None] >= east) & (box[:, 3, None] >= north)
         )  # fmt: skip
+        # Land only moves between neighbours: what an area borders on lies in its box, or in that of a changed one.
         codes = set(base.code[near.any(axis=1)].tolist()) | set(self.draft.areas) | set(self._areas)
+        around = shapely.box(west.min(), south.min(), east.max(), north.max())
         for code in sorted(codes):
             area = self.get(code)
-            grown = None if area is None else insert(area.geom, inserted)
-            if area is not None and grown is not None:
+            if area is None or not shapely.intersects(around, shapely.box(*area.geom.bounds)):
+                continue
+            grown = insert(area.geom, inserted)
+            if grown is not None:
                 only = code not in self._areas and (code not in self.draft.areas or area.touched)
                 self._areas[code] = replace(area, geom=grown, touched=only)
 

@@ -49,7 +49,7 @@ def ground(city: demo.City, scope: Any) -> World:
 
     def lines(where: Any) -> Streets:
         near = shapely.STRtree(streets.geom).query(where, predicate="intersects")
-        return Streets(streets.geom[near], streets.kind[near], streets.name[near])
+        return Streets(streets.geom[near], streets.rank[near], streets.name[near])
 
     return World(
         homes=Homes(
@@ -80,36 +80,38 @@ def requests(draft: Draft, world: World, chance: np.random.Generator) -> Iterato
         op = chance.choice(["split", "merge", "reshape", "create", "retire", "rename", "move"])
         near = [each for each in grids if each.kind == area.kind and each.code != area.code and
                 shapely.intersects(each.geom, area.geom)]  # fmt: skip
-        other = near[chance.integers(len(near))].code if near else area.code
+        other = near[chance.integers(len(near))] if near else area
         yield {"op": str(op), **_asked(str(op), area, other, world, chance)}
 
 
 def _asked(
-    op: str, area: PlannedArea, other: str, world: World, chance: np.random.Generator
+    op: str, area: PlannedArea, neighbour: PlannedArea, world: World, chance: np.random.Generator
 ) -> dict[str, Any]:
     west, south, east, north = area.geom.bounds
     size = np.array([east - west, north - south])
     middle = np.array(shapely.get_coordinates(shapely.point_on_surface(area.geom))[0])
-    if op == "split":
-        angle = chance.uniform(0, np.pi)
-        along = size.max() * np.array([np.cos(angle), np.sin(angle)])
-        bend = middle + chance.normal(0, 0.1, 2) * size
-        return {"grid": area.code, "line": geojson(shapely.LineString([middle - along, bend, middle + along])),
-                "keep": str(chance.choice(["larger", "none"]))}  # fmt: skip
-    if op == "merge":
-        return {"grids": [area.code, other], "into": str(chance.choice([area.code, other]))}
-    if op == "retire":
-        return {"grid": area.code, "into": other}
-    if op == "rename":
-        return {"grid": area.code, "name": f"第{chance.integers(1000)}格"}
-    if op == "move":
-        inside = world.homes.within(area.geom)
-        taken = inside[chance.permutation(len(inside))[: chance.integers(1, 4)]]
-        return {"buildings": world.homes.code[taken].tolist() or ["none"], "to": other}
-    if op == "reshape":
-        return {"grid": area.code, "polygon": geojson(_moved(area, chance))}
+    angle = chance.uniform(0, np.pi)
+    along = size.max() * np.array([np.cos(angle), np.sin(angle)])
+    bend = middle + chance.normal(0, 0.1, 2) * size
+    inside = world.homes.within(area.geom)
+    away = shapely.distance(neighbour.geom, shapely.points(world.homes.lon[inside], world.homes.lat[inside]))
+    taken = inside[np.argsort(away)[: chance.integers(1, 4)]]
+    other = neighbour.code
     half = size * chance.uniform(0.1, 0.4)
-    return {"kind": area.kind, "polygon": geojson(shapely.box(*(middle - half), *(middle + half)))}
+    asked: dict[str, dict[str, Any]] = {
+        "split": {
+            "grid": area.code,
+            "line": geojson(shapely.LineString([middle - along, bend, middle + along])),
+            "keep": str(chance.choice(["larger", "none"])),
+        },
+        "merge": {"grids": [area.code, other], "into": str(chance.choice([area.code, other]))},
+        "retire": {"grid": area.code, "into": other},
+        "rename": {"grid": area.code, "name": f"第{chance.integers(1000)}格"},
+        "move": {"buildings": world.homes.code[taken].tolist() or ["none"], "to": other},
+        "reshape": {"grid": area.code, "polygon": geojson(_moved(area, chance))},
+        "create": {"kind": area.kind, "polygon": geojson(shapely.box(*(middle - half), *(middle + half)))},
+    }
+    return asked[op]
 
 
 def _moved(area: PlannedArea, chance: np.random.Generator) -> Any:
@@ -122,16 +124,13 @@ def _moved(area: PlannedArea, chance: np.random.Generator) -> Any:
     return shapely.Polygon(places, [ring.coords for ring in part.interiors])
 
 
-def faults(draft: Draft, world: World, before: dict[str, float]) -> list[str]:
+def faults(draft: Draft, before: dict[str, float]) -> list[str]:
     """Whatever is not exact about a draft; empty where all is well."""
-    found: list[str] = []
     scope = draft.before(draft.scope)
     assert scope is not None
     living = [*draft.inside()]
     scope = draft.get(draft.scope)
-    for area in living:
-        if not area.geom.is_valid or area.geom.is_empty:
-            found.append(f"{area.code} is invalid")
+    found = [f"{area.code} is invalid" for area in living if not area.geom.is_valid or area.geom.is_empty]
     micro = {area.parent for area in living if area.kind == "micro"}
     for holder in [*living, scope]:
         held = [each.geom for each in living if each.parent == holder.code and each.kind != "dedicated"]
