@@ -290,3 +290,50 @@ class Comments(BaseModel):
 
     comments: list[Comment]
     next: str | None
+
+
+class GridNumbers(BaseModel):
+    """A grid of a plan as it is now."""
+
+    code: str
+    name: str
+    kind: str
+    parent: str | None
+    fate: Literal["same", "changed", "new", "touched"]
+    households: int
+    households_before: int | None = Field(description="Of the same code in the base; null for a new one.")
+    buildings: int
+    events: dict[str, int | None] = Field(
+        description="Of twelve months up to today, `total` and by category; null where withheld."
+    )
+    workers: int
+    area_m2: float
+    compactness: float = Field(description="Polsby-Popper: 4πA/P²; 1 is a circle.")
+    parts: int = Field(description="Pieces of land; 1 is as it should be.")
+    range: list[int] | None = Field(description="Least and most households of its kind.")
+    breach: Literal["under", "over"] | None
+
+
+class NumbersTotal(BaseModel):
+    """All grids of the finest kind."""
+
+    kind: str
+    grids: int
+    households: int
+    households_before: int
+    in_range: int
+    compactness: float | None
+
+
+class PlanNumbers(BaseModel):
+    """Numbers of the grids of a plan as it is now."""
+
+    revision: int
+    grids: list[GridNumbers]
+    total: NumbersTotal | None
+    withhold_below: int | None = Field(
+        description="Smaller counts of events are withheld; null where I see all."
+    )
+    rounded_to: int | None = Field(
+        description="Other counts of events are rounded to it; null where I see all."
+    )

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from boundaries import check_codes, check_households, check_parents, check_shapes
 from boundaries.check_areas import Areas
 from boundaries.check_coverage import Coverage
-from boundaries.check_findings import TOLERANCE_M2, CoverageFinding, Examination
+from boundaries.check_findings import TOLERANCE_M2, CoverageFinding, Examination, in_order
 from boundaries.check_households import BuildingCount, Ranges
 from gridmap.codes import DEFAULT, Scheme
 from gridmap.errors import InvalidInput
 from gridmap.index import KINDS
 
-__all__ = ["Areas", "CoverageFinding", "Examination", "Rules", "check", "examine"]
+__all__ = ["Areas", "CoverageFinding", "Examination", "Rules", "check", "examine", "in_order"]
 
 Rows = NDArray[np.int64]
 Shapes = NDArray[np.object_]

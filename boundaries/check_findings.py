@@ -116,15 +116,21 @@ class Examination:
 
     def sort(self) -> None:
         """Puts the findings into their fixed order."""
-        self.findings.sort(
-            key=lambda each: (
-                ORDER[each.code],
-                each.area or "",
-                each.other or "",
-                each.where or (0.0, 0.0),
-                each.message,
-            )
-        )
+        self.findings = in_order(self.findings)
+
+
+def in_order(findings: Iterable[CoverageFinding]) -> list[CoverageFinding]:
+    """Findings in their fixed order."""
+    return sorted(
+        findings,
+        key=lambda each: (
+            ORDER[each.code],
+            each.area or "",
+            each.other or "",
+            each.where or (0.0, 0.0),
+            each.message,
+        ),
+    )
 
 
 def counts(findings: Iterable[CoverageFinding]) -> dict[str, int]:

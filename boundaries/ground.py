@@ -7,8 +7,8 @@ opens on, until somebody counts anew.
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from boundaries.check_findings import CoverageFinding
 from boundaries.draft import Draft
 from boundaries.homes import Homes, Streets, World
 from boundaries.plan_households import Households
@@ -46,12 +47,23 @@ class Ground:
     Attributes:
         homes: its living buildings.
         households: counts them by the areas of the edition, and of drafts.
+        buildings: counts the buildings themselves likewise.
+        shapes: what was measured of areas of the edition, by code; filled by who measures.
         digest: other wherever a building or its households are.
     """
 
     homes: Homes
     households: Households
+    buildings: Households
     digest: int
+    shapes: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    _findings: list[list[CoverageFinding]] = field(default_factory=list)
+
+    def findings_of_base(self, find: Callable[[], list[CoverageFinding]]) -> list[CoverageFinding]:
+        """What is wrong with the edition inside the scope, found once."""
+        if not self._findings:
+            self._findings.append(find())
+        return self._findings[0]
 
 
 class Grounds:
@@ -86,7 +98,8 @@ class Grounds:
                 self._kept.move_to_end(key)
                 return found
         homes = read_homes(session, draft)
-        ground = Ground(homes, Households(draft, homes), _digest(homes))
+        ones = np.ones(len(homes), dtype=np.int64)
+        ground = Ground(homes, Households(draft, homes), Households(draft, homes, ones), _digest(homes))
         with self._lock:
             if version == self._version:
                 self._kept[key] = ground

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boundaries.check import Areas, CoverageFinding, Rules, check
+from boundaries.check import Areas, CoverageFinding, Rules, check, in_order
 from boundaries.check_areas import UNKNOWN
-from boundaries.draft import Draft
+from boundaries.draft import Draft, PlannedArea
 from boundaries.ground import Ground, ranges_of, scheme_of
 from gridmap.settings import Settings
 
@@ -27,49 +27,86 @@ class Checked:
     errors: list[CoverageFinding]
 
 
-def check_plan(draft: Draft, ground: Ground, settings: Settings) -> Checked:
+def check_plan(draft: Draft, ground: Ground, settings: Settings, *, whole: bool = False) -> Checked:
     """Checks the areas inside a draft's scope, and that they fill it.
+
+    Cost follows what the draft changes: what was found in the edition is kept for areas that nothing concerns.
 
     Args:
         draft: of a plan.
         ground: under it; says how many households live where.
         settings: ranges of households, and the scheme of codes where it is not the usual one.
+        whole: look at everything anew, as before a plan is handed in.
     """
-    found = _found(draft, ground.households.of(draft), settings)
-    errors = [each for each in found if each.severity == "error"]
-    if not errors:
-        return Checked(found, [])
+    before = ground.findings_of_base(lambda: _of_base(draft, ground, settings))
+    if whole:
+        found = _found(draft, list(draft.inside()), ground.households.of(draft), settings)
+    elif not draft.areas:
+        found = before
+    else:
+        found = _patched(draft, ground, settings, before)
     # Coverages that came in before there was a gate may have errors; who redraws next to them did not make them.
-    before: dict[_Key, float] = {}
-    for each in _found(Draft.open(draft.base, draft.scope), ground.households.of_base, settings):
-        before[_key(each)] = max(before.get(_key(each), 0.0), each.measure or 0.0)
+    known: dict[_Key, float] = {}
+    for each in before:
+        known[_key(each)] = max(known.get(_key(each), 0.0), each.measure or 0.0)
     new = [
         each
-        for each in errors
-        if _key(each) not in before or (each.measure or 0.0) > before[_key(each)] * (1 + 1e-6) + 1e-6
+        for each in found
+        if each.severity == "error"
+        and (_key(each) not in known or (each.measure or 0.0) > known[_key(each)] * (1 + 1e-6) + 1e-6)
     ]
     return Checked(found, new)
+
+
+def _of_base(draft: Draft, ground: Ground, settings: Settings) -> list[CoverageFinding]:
+    fresh = Draft.open(draft.base, draft.scope)
+    return _found(fresh, list(fresh.inside()), ground.households.of_base, settings)
+
+
+def _patched(
+    draft: Draft, ground: Ground, settings: Settings, before: list[CoverageFinding]
+) -> list[CoverageFinding]:
+    """What was found before, with what the draft concerns looked at anew.
+
+    A family is an area with all that hangs from it: looked at in part, it would seem not to fill its parent. So what is
+    looked at are whole families, from those that the draft concerns up to the scope.
+    """
+    concerned = set(draft.areas)
+    for code in draft.areas:
+        for area in (draft.before(code), draft.get(code)):
+            if area is not None and area.parent is not None:
+                concerned.add(area.parent)
+    families = {draft.scope}
+    for code in concerned:
+        if draft.get(code) is not None:
+            families.update(draft.path(code).split("."))
+    looked_at = [area for area in draft.inside() if area.parent in families]
+    anew = _found(draft, looked_at, ground.households.of(draft), settings)
+    kept = [each for each in before if not {each.area, each.other} & concerned]
+    return in_order([*kept, *(each for each in anew if {each.area, each.other} & concerned)])
 
 
 def _key(finding: CoverageFinding) -> _Key:
     return finding.code, finding.area, finding.other
 
 
-def _found(draft: Draft, households: Mapping[str, int], settings: Settings) -> list[CoverageFinding]:
+def _found(
+    draft: Draft, areas: list[PlannedArea], households: Mapping[str, int], settings: Settings
+) -> list[CoverageFinding]:
     scope = draft.get(draft.scope)
     assert scope is not None  # noqa: S101  # no edit retires what it works inside
-    areas = [scope, *draft.inside()]
+    here = [scope, *areas]
     scheme = None
     if settings.code_scheme is not None:
         scheme = scheme_of(settings.code_scheme, settings.code_order)
     return check(
         Areas.from_arrays(
-            [area.geom for area in areas],
-            [area.code for area in areas],
-            kind=[area.kind for area in areas],
+            [area.geom for area in here],
+            [area.code for area in here],
+            kind=[area.kind for area in here],
             # What the scope hangs from is not looked at.
-            parent=[None, *(area.parent for area in areas[1:])],
-            households=np.array([households.get(area.code, UNKNOWN) for area in areas], dtype=np.int64),
+            parent=[None, *(area.parent for area in areas)],
+            households=np.array([households.get(area.code, UNKNOWN) for area in here], dtype=np.int64),
         ),
         rules=Rules(ranges=ranges_of(settings.household_ranges), scheme=scheme),
     )

@@ -1,7 +1,6 @@
 """Households by area, of a draft: counted once for its edition, then only where areas differ."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import shapely
@@ -22,10 +21,13 @@ class Households:
     Args:
         draft: whose edition and scope count; what differs in it does not.
         homes: living buildings inside the scope.
+        weight: what is counted of each; its households unless said.
     """
 
-    def __init__(self, draft: Draft, homes: Homes) -> None:
+    def __init__(self, draft: Draft, homes: Homes, weight: NDArray[np.int64] | None = None) -> None:
         self._homes = homes
+        self._weight = homes.households if weight is None else weight
+        self._last: tuple[object, Counts] = (None, {})
         base = draft.base
         inside = frozenset(draft.codes_of_base)
         found = base.index.locate(homes.lon, homes.lat, 0.0) if len(homes) else None
@@ -37,7 +39,7 @@ class Households:
             self._holder[kind] = np.array(
                 [code if code in inside else _NOBODY for code in held], dtype=object
             )
-            self._add(self._counts, self._holder[kind], homes.households)
+            self._add(self._counts, self._holder[kind], self._weight)
 
     @property
     def of_base(self) -> Counts:
@@ -46,6 +48,9 @@ class Households:
 
     def of(self, draft: Draft) -> Counts:
         """Households of every living area inside the scope of a draft on the same edition."""
+        last, counts = self._last
+        if last is draft.areas:  # findings and numbers ask one after the other
+            return dict(counts)
         counts = self.of_base
         differs: dict[str, list[PlannedArea]] = {}
         for code, now in draft.areas.items():
@@ -59,6 +64,7 @@ class Households:
                 counts[code] = 0
         for kind, areas in differs.items():
             self._move(counts, draft, kind, areas)
+        self._last = draft.areas, dict(counts)
         return counts
 
     def _move(self, counts: Counts, draft: Draft, kind: str, areas: Iterable[PlannedArea]) -> None:
@@ -69,9 +75,9 @@ class Households:
             return
         before = self._holder.get(kind)
         if before is not None:
-            self._add(counts, before[rows], -homes.households[rows])
-        now = holders(draft, kind, homes, rows)
-        self._add(counts, now, homes.households[rows])
+            self._add(counts, before[rows], -self._weight[rows])
+        now = holders(draft, kind, (homes.lon[rows], homes.lat[rows]))
+        self._add(counts, now, self._weight[rows])
 
     @staticmethod
     def _add(counts: Counts, holder: NDArray[np.object_], households: NDArray[np.int64]) -> None:
@@ -82,22 +88,23 @@ class Households:
                 counts[code] += int(number)
 
 
-def holders(draft: Draft, kind: str, homes: Homes, rows: NDArray[Any]) -> NDArray[np.object_]:
-    """Codes of the areas of a kind inside the scope that hold buildings; empty where none does.
+def holders(
+    draft: Draft, kind: str, places: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> NDArray[np.object_]:
+    """Codes of the areas of a kind inside the scope that hold places; empty where none does.
 
     Args:
         draft: as it is now.
         kind: of areas.
-        homes: buildings.
-        rows: of those in question.
+        places: longitudes and latitudes of at least one place, EPSG:4326.
     """
     areas = [area for area in draft.inside() if area.kind == kind]  # in the order of their codes
-    held = np.full(len(rows), _NOBODY, dtype=object)
+    lon, lat = places
+    held = np.full(len(lon), _NOBODY, dtype=object)
     if not areas:
         return held
     shapes = np.empty(len(areas), dtype=object)
     shapes[:] = [area.geom for area in areas]
-    lon, lat = homes.lon[rows], homes.lat[rows]
     west, south, east, north = shapely.bounds(shapes).T
     near = (west <= lon.max()) & (east >= lon.min()) & (south <= lat.max()) & (north >= lat.min())
     for at in np.flatnonzero(near)[::-1]:  # the smallest code last: it wins on borders

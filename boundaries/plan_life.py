@@ -29,7 +29,7 @@ def submit(desk: Desk, number: int, revision: int) -> Plan:
     draft = desk.draft(plan)
     if not draft.areas:
         raise InvalidInput("方案没有改动 The plan changes nothing", code="nothing_changed")
-    checked = check_plan(draft, desk.grounds.under(desk.session, draft), desk.settings)
+    checked = check_plan(draft, desk.grounds.under(desk.session, draft), desk.settings, whole=True)
     if checked.errors:
         raise InvalidInput(
             f"检查有 {len(checked.errors)} 处错误，不能提交 {len(checked.errors)} errors keep it from being submitted",

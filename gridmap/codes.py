@@ -22,6 +22,7 @@ __all__ = ["DEFAULT", "Code", "Level", "Scheme"]
 Order = Literal["west_east", "rows"]
 
 MOST_DIGITS = 18  # of one level
+_MOST_KNOWN = 50_000
 _ALLOWED = re.compile(r"[A-Za-z0-9_]+")
 _LEVEL = re.compile(
     r"(?P<kind>[a-z]+):(?P<digits>[0-9]{1,2})(@(?P<above>[a-z]+))?(:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18}))?"
@@ -101,6 +102,7 @@ class Scheme:
     levels: tuple[Level, ...] = (*_DIVISIONS, *_GRIDS)
     order: Order = "west_east"
     _length: dict[str, int] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _known: dict[str, str | Code] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.order not in ("west_east", "rows"):
@@ -175,7 +177,15 @@ class Scheme:
         return self._by_kind.get(kind)
 
     def _reason(self, code: str) -> str | Code:
-        """The code taken apart, or why that is not possible."""
+        """The code taken apart, or why that is not possible; those of a county are asked for again and again."""
+        found = self._known.get(code)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[code] = self._taken_apart(code)
+        return found
+
+    def _taken_apart(self, code: str) -> str | Code:
         if not code:
             return "empty"
         if not _ALLOWED.fullmatch(code):
