@@ -102,6 +102,7 @@ READING: dict[str, str] = {
     "GET /api/plans": "?scope={area}",
     "GET /api/plans/{plan}": "",
     "GET /api/plans/{plan}/check": "",
+    "GET /api/plans/{plan}/metrics": "",
     "GET /healthz": "",
     "GET /readyz": "",
     "GET /metrics": "",
