@@ -86,7 +86,7 @@ def _fits(claims: Claims, kept: _Known) -> Principal:
         return (
             kept.principal
             if only == kept.principal.roles
-            else replace(kept.principal, roles=only, _scopes={})
+            else replace(kept.principal, roles=only, _reaches={})
         )
     if claims.version != kept.version or claims.id in kept.revoked:
         raise _revoked()

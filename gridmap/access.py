@@ -3,6 +3,9 @@
 A role is held for areas. What a role may do stands in one table (interface.md, Roles); where it may, in the
 paths of its areas: everything below `path` is in its scope, `path <@ scope`. Rows, tiles, heat, exports,
 streams and cache keys all ask here.
+
+A category may be closed to roles (docs/adr/0018): what these allow then holds for events of all others. Where
+something is allowed for events is therefore a `Reach`: a scope, and narrower ones for some categories.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +14,8 @@ from typing import Literal, get_args
 
 from gridmap.errors import Forbidden
 
+Clauses = tuple[str, dict[str, object]]
+Closings = tuple[tuple[str, str], ...]
 Action = Literal[
     "areas",  # see areas and editions
     "counts",  # see counts of events: heat, indicators
@@ -59,8 +64,12 @@ class Scope:
                 kept.append(path)
         return cls(tuple(kept))
 
-    def condition(self, column: str, bind: str = "scope") -> tuple[str, dict[str, object]]:
+    def condition(self, column: str, bind: str = "scope") -> Clauses:
         """SQL for "this row is in scope" and its binds; `column` is an ltree or an ltree[]."""
+        return self.within(column, bind)
+
+    def within(self, column: str, bind: str = "scope") -> Clauses:
+        """The part of the condition that is of areas alone: all of it, where no category is narrower."""
         if self.paths is None:
             return "TRUE", {}
         if not self.paths:
@@ -88,8 +97,74 @@ class Scope:
             return Scope(None)
         return Scope.of((*self.paths, *other.paths))
 
+    def open_to(self, category: str | None) -> "Scope":
+        """The scope for events of a category; None for one that is not known."""
+        del category
+        return self
+
+    def categories(self, paths: str, bind: str = "scope") -> Clauses:
+        """The part of the condition that is of categories; `paths` is the events' column, as `paths_now`."""
+        del paths, bind
+        return "TRUE", {}
+
     def __bool__(self) -> bool:
         return self.paths is None or bool(self.paths)
+
+
+NOWHERE = Scope(())
+
+
+@dataclass(frozen=True)
+class Reach(Scope):
+    """Where something is allowed with events: below `paths`, but for some categories only below fewer.
+
+    As a scope it says where anything is allowed; its condition, of columns of events, looks at the category too.
+    Like a scope it can be a cache key.
+
+    Attributes:
+        narrower: categories with their scope, each a part of the whole; sorted.
+    """
+
+    narrower: tuple[tuple[str, Scope], ...] = ()
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Categories that are closed everywhere."""
+        return tuple(category for category, scope in self.narrower if not scope)
+
+    @property
+    def partly(self) -> tuple[tuple[str, Scope], ...]:
+        """Categories that are closed in some of the areas, with where they are not."""
+        return tuple((category, scope) for category, scope in self.narrower if scope)
+
+    def open_to(self, category: str | None) -> Scope:
+        """The scope for events of a category; of one that is not known where all are open."""
+        if category is None and self.narrower:
+            return NOWHERE
+        return dict(self.narrower).get(category or "", Scope(self.paths))
+
+    def condition(self, column: str, bind: str = "scope") -> Clauses:
+        """SQL for "this event is in reach": of areas, and of the category where some are narrower."""
+        areas, binds = self.within(column, bind)
+        if not self.narrower:
+            return areas, binds
+        kinds, more = self.categories(column, bind)
+        return f"{areas} AND {kinds}", {**binds, **more}
+
+    def categories(self, paths: str, bind: str = "scope") -> Clauses:
+        """The part of the condition that is of categories; beside `paths` stands the column `category`."""
+        prefix, dot, _ = paths.rpartition(".")
+        category = f"{prefix}{dot}category"
+        clauses: list[str] = []
+        binds: dict[str, object] = {}
+        if self.closed:
+            clauses.append(f"{category} <> ALL(:{bind}_closed)")
+            binds[f"{bind}_closed"] = list(self.closed)
+        for name, scope in self.partly:
+            areas, more = scope.within(paths, f"{bind}_{name}")
+            clauses.append(f"({category} <> :{bind}_{name}_is OR {areas})")
+            binds |= {**more, f"{bind}_{name}_is": name}
+        return " AND ".join(clauses) or "TRUE", binds
 
 
 @dataclass(frozen=True)
@@ -103,7 +178,11 @@ class Role:
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who has signed in, or a machine with a token."""
+    """Somebody who has signed in, or a machine with a token.
+
+    Attributes:
+        closings: which category is closed to which role; of all roles, whoever holds them.
+    """
 
     name: str
     display_name: str
@@ -111,18 +190,30 @@ class Principal:
     account: int = 0
     worker: int | None = None
     source: str | None = None
-    _scopes: dict[Action, Scope] = field(default_factory=dict, repr=False, compare=False, hash=False)
+    closings: Closings = ()
+    _reaches: dict[Action, Reach] = field(default_factory=dict, repr=False, compare=False, hash=False)
 
     def scope(self, action: Action) -> Scope:
         """Where this principal may do something; an empty scope where nowhere."""
-        if action not in self._scopes:
+        return Scope(self.reach(action).paths)
+
+    def reach(self, action: Action) -> Reach:
+        """The same for what is done with events: some categories may be closed to some of the roles."""
+        if action not in self._reaches:
             held = [role for role in self.roles if action in MAY[role.role]]
-            self._scopes[action] = (
-                Scope(None)
-                if any(role.area == EVERYWHERE for role in held)
-                else Scope.of(role.path for role in held if role.path)
-            )
-        return self._scopes[action]
+            whole = _scope(held)
+            narrower = []
+            for category in sorted({category for category, _ in self.closings}):
+                part = _scope(role for role in held if (category, role.role) not in self.closings)
+                if part != whole:
+                    narrower.append((category, part))
+            self._reaches[action] = Reach(whole.paths, tuple(narrower))
+        return self._reaches[action]
+
+    @property
+    def out_of_hand(self) -> tuple[str, ...]:
+        """Categories of which nobody handles an event for having it in hand: those closed to workers."""
+        return tuple(category for category, role in self.closings if role == "worker")
 
     def may(self, action: Action) -> bool:
         """Whether a role of this principal allows it at all, somewhere."""
@@ -143,13 +234,29 @@ class Principal:
         """Everything that some role of this principal allows, in the table's order."""
         return tuple(action for action in get_args(Action) if self.may(action))
 
-    def reads_text(self, paths: Iterable[str], worker: int | None) -> bool:
-        """Whether this principal handles an event in these areas that this worker has in hand."""
-        if self.worker is not None and self.worker == worker:
-            return True
-        return self.scope("text").holds_any(paths)
+    def closed(self) -> tuple[str, ...]:
+        """Categories that are closed to every role of this principal."""
+        return tuple(
+            category
+            for category in dict.fromkeys(category for category, _ in self.closings)
+            if all((category, role.role) in self.closings for role in self.roles)
+        )
 
-    def acts_on(self, paths: Iterable[str], worker: int | None) -> bool:
+    def reads_text(self, paths: Iterable[str], worker: int | None, category: str) -> bool:
+        """Whether this principal handles an event of a category in these areas that this worker has in hand."""
+        if self.worker is not None and self.worker == worker and category not in self.out_of_hand:
+            return True
+        return self.reach("text").open_to(category).holds_any(paths)
+
+    def acts_on(self, paths: Iterable[str], worker: int | None, category: str) -> bool:
         """Whether this principal acts on an event likewise: a worker on their own alone, others in their areas."""
         areas = tuple(paths)
-        return self.reads_text(areas, worker) or self.scope("admin").holds_any(areas)
+        handles = self.reads_text(areas, worker, category)
+        return handles or self.reach("admin").open_to(category).holds_any(areas)
+
+
+def _scope(roles: Iterable[Role]) -> Scope:
+    held = list(roles)
+    if any(role.area == EVERYWHERE for role in held):
+        return Scope(None)
+    return Scope.of(role.path for role in held if role.path)

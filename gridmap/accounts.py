@@ -266,7 +266,9 @@ def principal(session: Session, account: int) -> tuple[Principal, int] | None:
         {"account": account},
     )
     held = tuple(Role(role, area, path) for role, area, path in roles)
-    who = Principal(row.name, row.display_name, held, account, row.worker, row.source)
+    closed = session.execute(sa.text("SELECT category, role FROM category_closed ORDER BY category, role"))
+    closings = tuple((category, role) for category, role in closed)
+    who = Principal(row.name, row.display_name, held, account, row.worker, row.source, closings)
     return who, int(row.token_version)
 
 

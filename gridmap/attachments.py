@@ -95,8 +95,9 @@ def require_adding(session: Session, principal: Principal, event: int) -> bool:
         Forbidden: it is somebody else's.
     """
     row = event_queries.one(session, principal, event)
-    handles = principal.reads_text(row["paths_now"], row["worker"])
-    if handles or principal.acts_on(row["paths_now"], row["worker"]) or principal.source == row["source"]:
+    whose = row["paths_now"], row["worker"], row["category"]
+    handles = principal.reads_text(*whose)
+    if handles or principal.acts_on(*whose) or principal.source == row["source"]:
         return handles
     reported = session.execute(sa.text(_REPORTED), {"event": event, "actor": principal.name})
     if reported.first() is None:
@@ -229,6 +230,6 @@ def _require_handling(session: Session, principal: Principal, event: int, missin
             "Your roles do not allow this: attachments are for who handles the event", code="role_forbids"
         )
     row = event_queries.one(session, principal, event)
-    if not principal.reads_text(row["paths_now"], row["worker"]):
+    if not principal.reads_text(row["paths_now"], row["worker"], row["category"]):
         raise NotFound(missing, code="unknown_attachment")
     return tuple(row["paths_now"])

@@ -141,15 +141,35 @@ def _stretch(lat: float) -> float:
 
 
 def visible(principal: Principal) -> Clauses:
-    """Which events `e` a principal may see: in scope, and of sensitive sub-categories those that they handle."""
-    scope, binds = principal.scope("events").condition("e.paths_now")
-    handled, more = principal.scope("text").condition("e.paths_now", "text_scope")
+    """Which events `e` a principal may see; the first condition is of areas alone.
+
+    In scope, of categories that are open to them there, and of sensitive sub-categories those that they handle.
+    """
+    reach = principal.reach("events")
+    scope, binds = reach.within("e.paths_now")
+    seen = [scope]
+    if reach.narrower:
+        kinds, more = reach.categories("e.paths_now")
+        seen.append(kinds)
+        binds |= more
+    handled, more = _handled(principal, "handler")
     if handled == "TRUE":
-        return [scope], binds
-    if principal.worker is not None:
-        handled, more = f"{handled} OR e.worker = :handler", {**more, "handler": principal.worker}
+        return seen, binds
     sensitive = "(SELECT code FROM subcategory WHERE sensitive)"
-    return [scope, f"({handled} OR e.subcategory IS NULL OR e.subcategory NOT IN {sensitive})"], binds | more
+    return [*seen, f"({handled} OR e.subcategory IS NULL OR e.subcategory NOT IN {sensitive})"], binds | more
+
+
+def _handled(principal: Principal, bind: str) -> tuple[str, dict[str, object]]:
+    """Which events `e` a principal handles: those of their areas, or that they have in hand."""
+    handled, binds = principal.reach("text").condition("e.paths_now", f"{bind}_scope")
+    if handled == "TRUE" or principal.worker is None:
+        return handled, binds
+    in_hand = f"e.worker = :{bind}"
+    more: dict[str, object] = {bind: principal.worker}
+    if principal.out_of_hand:
+        in_hand = f"{in_hand} AND e.category <> ALL(:{bind}_not)"
+        more[f"{bind}_not"] = list(principal.out_of_hand)
+    return f"({handled} OR {in_hand})", binds | more
 
 
 def visible_row(snapshot: Snapshot, scope: Scope, code: str) -> int:
@@ -237,10 +257,8 @@ def page(
 
 def _text_columns(principal: Principal) -> tuple[str, dict[str, object]]:
     """Text for those who handle the event, null for all others: decided in the statement, row by row."""
-    handled, binds = principal.scope("text").condition("e.paths_now", "reader_scope")
-    condition = f"({handled} OR e.worker = :reader)"
-    binds["reader"] = principal.worker if principal.worker is not None else -1
-    columns = ", ".join(f"CASE WHEN {condition} THEN t.{name} END AS {name}" for name in TEXT)
+    handled, binds = _handled(principal, "reader")
+    columns = ", ".join(f"CASE WHEN {handled} THEN t.{name} END AS {name}" for name in TEXT)
     return columns, binds
 
 

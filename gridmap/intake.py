@@ -14,7 +14,7 @@ import psycopg
 
 from gridmap.access import Scope
 from gridmap.db import LOCK_EDITION, LOCK_SPACE, Database
-from gridmap.errors import Conflict, GridmapError, InvalidInput, NotFound
+from gridmap.errors import Conflict, Forbidden, GridmapError, InvalidInput, NotFound
 from gridmap.events import EventDraft, due_times
 from gridmap.memory import Memory
 from gridmap.placement import NOWHERE, Placement, Reason, cell, place_one, unknown_grid
@@ -127,7 +127,8 @@ def store_few(
     Returns:
         For each post its outcome, or what kept it out: `Conflict` (the same source and id carry something else),
         `InvalidInput` (no place, and the stated grid is unknown), `NotFound` (it lies in areas that are not the
-        poster's), `StaleBoundaries` (renew `memory` and come again).
+        poster's), `Forbidden` (its category is closed to the poster), `StaleBoundaries` (renew `memory` and come
+        again).
 
     Raises:
         Conflict: no boundaries are loaded.
@@ -274,14 +275,28 @@ def check_subcategory(draft: EventDraft, known: Mapping[str, str]) -> None:
 def check_scope(placement: Placement, scope: Scope, draft: EventDraft, edition: int) -> None:
     """Refuses what lies in somebody else's areas; what lies in none may be posted by everybody who posts.
 
+    Of a category that is closed to the poster, nothing may be.
+
     Raises:
         NotFound: the place is not within the scope.
         InvalidInput: the area that stands for a place is not: the same answer as to a code that is not there.
+        Forbidden: it is, but not for this category (`category_closed`).
     """
+    open_ = scope.open_to(draft.category)
+    if scope and not open_:
+        raise _closed(draft.category)
     if placement.paths and not scope.holds_any(placement.paths):
         if placement.method == "stated" and draft.grid:
             raise unknown_grid(draft.grid, edition)
         raise NotFound("The place is not within your areas", code="outside_areas")
+    if placement.paths and not open_.holds_any(placement.paths):
+        raise _closed(draft.category)
+
+
+def _closed(category: str) -> Forbidden:
+    return Forbidden(
+        f"The category {category} is closed to your roles here: it may not be posted", code="category_closed"
+    )
 
 
 def place_then(snapshot: Snapshot, draft: EventDraft, tolerance_m: float) -> Placement:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from gridmap.access import Scope
 from gridmap.db import Writer, copy_rows, lock_edition
-from gridmap.errors import Conflict, GridmapError, InvalidInput, NotFound
+from gridmap.errors import Conflict, Forbidden, GridmapError, InvalidInput, NotFound
 from gridmap.events import EventDraft
 from gridmap.intake import (
     Outcome,
@@ -86,7 +86,7 @@ def _checked(
         try:
             check_subcategory(draft, memory.subcategories)
             check_scope(placement, scope, draft, memory.held.edition)
-        except (InvalidInput, NotFound) as error:
+        except (Forbidden, InvalidInput, NotFound) as error:
             return error
     return placement
 

@@ -15,14 +15,16 @@ from dataclasses import dataclass
 import psycopg
 
 from gridmap.db import Database
+from gridmap.sight import ALL
 
 CHANNEL = "gridmap"
 PAUSE_S = 0.1
 _log = logging.getLogger(__name__)
 
 _NEW = """
-SELECT id, topic, event, edition, paths::text[], pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-FROM change_log WHERE transaction >= %s::text::xid8 ORDER BY id
+SELECT l.id, l.topic, l.event, l.edition, l.paths::text[], pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+    e.category
+FROM change_log l LEFT JOIN event e ON l.topic = 'event' AND e.id = l.event WHERE l.transaction >= %s::text::xid8 ORDER BY l.id
 """
 
 
@@ -35,6 +37,7 @@ class Change:
     event: int | None
     edition: int | None
     paths: tuple[str, ...]
+    category: str | None = None  # of the event, as it is when this is read
 
 
 class Live:
@@ -104,6 +107,8 @@ class Live:
             try:
                 with self._database.connect() as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
+                    if self._database.restricted:  # to whom a change may be told goes by its event's category
+                        connection.execute(f"SET ROLE {ALL}")
                     self._begin(connection)
                     self._on_topic("everything")  # what was said before somebody listened
                     self.connected = True
@@ -144,7 +149,7 @@ class Live:
     def _fresh(self, connection: psycopg.Connection[tuple[object, ...]]) -> list[Change]:
         rows = connection.execute(_NEW, (self._low,)).fetchall()
         fresh = [
-            Change(int(row[0]), str(row[1]), row[2], row[3], tuple(row[4]))  # type: ignore[call-overload,arg-type]  # psycopg gives plain objects
+            Change(int(row[0]), str(row[1]), row[2], row[3], tuple(row[4]), row[6])  # type: ignore[call-overload,arg-type]  # psycopg gives plain objects
             for row in rows
             if row[0] not in self._delivered
         ]

@@ -207,6 +207,14 @@ class Retention(Base):
     days: Mapped[int]
 
 
+class CategoryClosed(Base):
+    """A category that is closed to a role."""
+
+    __tablename__ = "category_closed"
+    category: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+
+
 class EventKey(Base):
     """What a source calls an event, and the digest of what it sent."""
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from gridmap import snapshot as snapshots
-from gridmap.access import Scope
+from gridmap.access import Clauses, Scope
 from gridmap.db import Writer, lock_edition
 from gridmap.errors import Conflict, NotFound
 from gridmap.relocation import Reassigned, Work, place_anew
 from gridmap.routing import OPEN_STATES, load_roster, loads
-from gridmap.selection import Clauses
 from gridmap.snapshot import Snapshot
 
 

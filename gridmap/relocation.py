@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from gridmap import snapshot as snapshots
-from gridmap.access import Scope
+from gridmap.access import Clauses, Scope
 from gridmap.affected import BOXES, IN_BOX, Floats, between, box_binds, widened
 from gridmap.db import Writer, copy_rows
 from gridmap.errors import Conflict
@@ -23,7 +23,6 @@ from gridmap.households import relocate_buildings
 from gridmap.intake import TO_WHOM, Assignment, assign
 from gridmap.placement import NOWHERE, Placement, Reason, place_many
 from gridmap.routing import Roster, load_roster, loads
-from gridmap.selection import Clauses
 from gridmap.snapshot import Snapshot
 from gridmap.succession import successors
 

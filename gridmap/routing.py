@@ -193,14 +193,20 @@ def pick(candidates: Candidates, load: Mapping[int, int]) -> Person | Office | N
     ).person
 
 
-def loads(session: Session, workers: Sequence[int] | None = None) -> dict[int, int]:
-    """Open events in hand, by worker; of all workers where none are named."""
-    condition = "" if workers is None else " AND worker = ANY(:workers)"
+def loads(
+    session: Session, workers: Sequence[int] | None = None, *, without: Sequence[str] = ()
+) -> dict[int, int]:
+    """Open events in hand, by worker; of all workers where none are named. Some categories may be left out."""
+    condition, binds = "", dict[str, list[Any]]()
+    if workers is not None:
+        condition, binds = " AND worker = ANY(:workers)", {"workers": list(workers)}
+    if without:
+        condition, binds = f"{condition} AND category <> ALL(:without)", {**binds, "without": list(without)}
     rows = session.execute(
         sa.text(
             f"SELECT worker, count(*) FROM event WHERE worker IS NOT NULL AND {IN_HAND}{condition} GROUP BY worker"
         ),
-        {} if workers is None else {"workers": list(workers)},
+        binds,
     )
     return {int(worker): int(count) for worker, count in rows}
 

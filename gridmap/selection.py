@@ -16,14 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gridmap import sight
-from gridmap.access import Scope
+from gridmap.access import Clauses, Scope
 from gridmap.errors import InvalidInput
 from gridmap.events import CATEGORIES
 from gridmap.periods import Period
 from gridmap.snapshot import NESTING, Snapshot
 from gridmap.withholding import held
-
-Clauses = tuple[str, dict[str, object]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Selection:
     """Which events are counted.
 
     Attributes:
-        scope: where who asks may see counts.
+        scope: where who asks may see counts, and of which categories.
         categories: any of these; none means all.
         subcategories: likewise.
 
@@ -58,14 +56,20 @@ class Selection:
         return replace(self, period=period)
 
     def filters(self) -> Clauses:
-        """The condition without the scope, and its binds."""
-        clauses = ["occurred_at >= :since", "occurred_at < :until"]
-        binds: dict[str, object] = {"since": self.period.since, "until": self.period.until}
+        """The condition without the scope's areas, and its binds."""
+        kinds, binds = self.kinds()
+        period = {"since": self.period.since, "until": self.period.until}
+        return f"occurred_at >= :since AND occurred_at < :until AND {kinds}", {**binds, **period}
+
+    def kinds(self) -> Clauses:
+        """The part that is of categories and sub-categories: those asked for, of those that are open."""
+        open_, binds = self.scope.categories("paths_now")
+        clauses = [] if open_ == "TRUE" else [open_]
         for column, values in (("category", self.categories), ("subcategory", self.subcategories)):
             if values:
                 clauses.append(f"{column} = ANY(:{column})")
                 binds[column] = list(values)
-        return " AND ".join(clauses), binds
+        return " AND ".join(clauses) or "TRUE", binds
 
     def where(self, snapshot: Snapshot) -> Clauses:
         """The whole condition and its binds."""
@@ -78,8 +82,8 @@ class Selection:
             return f"leaf_now IS NOT NULL AND leaf_now <> ALL(:beyond) AND {filters}", binds | {
                 "beyond": above
             }
-        scope, more = self.scope.condition("paths_now")
-        return f"{scope} AND {filters}", binds | more
+        areas, more = self.scope.within("paths_now")
+        return f"{areas} AND {filters}", binds | more
 
 
 def beyond(scope: Scope, snapshot: Snapshot) -> list[str] | None:

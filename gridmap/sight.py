@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gridmap.access import Action, Principal, Scope
+from gridmap.access import Action, Principal, Reach, Scope
 
 SERVICE = "gridmap_service"  # signs in; owns nothing, may pass by no policy
-ALL, AREAS, COUNTS, LEAVES, INTAKE = (
+ALL, AREAS, COUNTS, LEAVES, PARTLY, INTAKE = (
     "gridmap_all",  # the service's own work: every row, but nothing that is append-only is changed
     "gridmap_areas",  # rows for somebody: in their areas, and what is sensitive for who handles it
     "gridmap_counts",  # what is counted for somebody: in their areas
     "gridmap_leaves",  # the same by the finest area alone, which indexes hold
+    "gridmap_partly",  # the same by the finest area and the category, for whom categories are closed
     "gridmap_intake",  # writes new events; of those that are there reads who has how many in hand
 )
 ANYWHERE = "*"
@@ -33,7 +34,8 @@ CREATE ROLE {INTAKE} BYPASSRLS;
 CREATE ROLE {AREAS};
 CREATE ROLE {COUNTS};
 CREATE ROLE {LEAVES};
-GRANT {ALL}, {INTAKE}, {AREAS}, {COUNTS}, {LEAVES} TO {SERVICE};
+CREATE ROLE {PARTLY};
+GRANT {ALL}, {INTAKE}, {AREAS}, {COUNTS}, {LEAVES}, {PARTLY} TO {SERVICE};
 GRANT {SERVICE} TO gridmap;
 GRANT TEMPORARY ON DATABASE gridmap TO {ALL};
 ALTER FUNCTION geometry_overlaps(geometry, geometry) LEAKPROOF;
@@ -52,7 +54,7 @@ BEGIN
     FOREACH name IN ARRAY ARRAY['{ALL}', '{INTAKE}'] LOOP
         IF to_regrole(name) IS NULL THEN EXECUTE format('CREATE ROLE %I BYPASSRLS', name); END IF;
     END LOOP;
-    FOREACH name IN ARRAY ARRAY['{ALL}', '{AREAS}', '{COUNTS}', '{LEAVES}', '{INTAKE}'] LOOP
+    FOREACH name IN ARRAY ARRAY['{ALL}', '{AREAS}', '{COUNTS}', '{LEAVES}', '{PARTLY}', '{INTAKE}'] LOOP
         IF to_regrole(name) IS NULL THEN EXECUTE format('CREATE ROLE %I', name); END IF;
         IF NOT pg_has_role('{SERVICE}', name, 'MEMBER') THEN EXECUTE format('GRANT %I TO {SERVICE}', name); END IF;
     END LOOP;
@@ -62,12 +64,14 @@ BEGIN
 END $$;
 """
 
+_SETTINGS = (
+    "scope", "handled", "worker", "source", "leaves", "beyond", "closed", "closed_handled", "closed_in_hand",
+)  # fmt: skip
 _TAKE = sa.text(
-    "SELECT set_config('role', :role, true), set_config('gridmap.scope', :scope, true),"
-    " set_config('gridmap.handled', :handled, true), set_config('gridmap.worker', :worker, true),"
-    " set_config('gridmap.source', :source, true), set_config('gridmap.leaves', :leaves, true),"
-    " set_config('gridmap.beyond', :beyond, true)"
+    "SELECT set_config('role', :role, true), "
+    + ", ".join(f"set_config('gridmap.{name}', :{name}, true)" for name in _SETTINGS)
 )
+_ALSO = sa.text("SELECT set_config('gridmap.' || :name, :value, true)")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,10 @@ class Sight:
         source: whose posts are in sight too; empty for nobody's.
         leaves: codes of finest areas, as an array in text.
         beyond: codes whose finest areas alone are out of sight, likewise; empty where `leaves` says it.
+        closed: categories that are in sight below fewer paths or none, likewise.
+        closed_handled: the same of what is handled.
+        closed_in_hand: categories that are not handled for being in hand.
+        openings: below which, as (`scope_` or `handled_` and the category, paths as an array in text).
     """
 
     role: str
@@ -91,21 +99,16 @@ class Sight:
     source: str = ""
     leaves: str = "{}"
     beyond: str = ""
+    closed: str = "{}"
+    closed_handled: str = "{}"
+    closed_in_hand: str = "{}"
+    openings: tuple[tuple[str, str], ...] = ()
 
     def take(self, connection: sa.Connection) -> None:
         """Takes the role until the transaction ends."""
-        connection.execute(
-            _TAKE,
-            {
-                "role": self.role,
-                "scope": self.scope,
-                "handled": self.handled,
-                "worker": self.worker,
-                "source": self.source,
-                "leaves": self.leaves,
-                "beyond": self.beyond,
-            },
-        )
+        connection.execute(_TAKE, {name: getattr(self, name) for name in ("role", *_SETTINGS)})
+        if self.openings:
+            connection.execute(_ALSO, [{"name": name, "value": paths} for name, paths in self.openings])
 
 
 EVERYTHING = Sight(ALL)
@@ -114,19 +117,28 @@ TAKING_IN = Sight(INTAKE)
 
 def rows(principal: Principal, action: Action = "events") -> Sight:
     """Events, and the audit, as rows for somebody who may do `action` with them."""
+    reach, handled = principal.reach(action), principal.reach("text")
     return Sight(
         AREAS,
-        scope=_array(principal.scope(action)),
-        handled=_array(principal.scope("text")),
+        scope=_array(reach),
+        handled=_array(handled),
         worker="" if principal.worker is None else str(principal.worker),
         source=principal.source or "",
+        closed=_closed(reach),
+        closed_handled=_closed(handled),
+        closed_in_hand=_listed(principal.out_of_hand),
+        openings=(*_openings(reach, "scope"), *_openings(handled, "handled")),
     )
 
 
 def counts(principal: Principal) -> Sight:
     """Events to be counted for somebody: the sensitive among them too, which are counted for all from towns up."""
-    scope = principal.scope("counts")
-    return EVERYTHING if scope.paths is None else Sight(COUNTS, scope=_array(scope))
+    reach = principal.reach("counts")
+    if reach.paths is None and not reach.narrower:
+        return EVERYTHING
+    # Where only whole categories are left out, indexes tell it everywhere; else the paths of each event do.
+    role = PARTLY if reach.paths is None and not reach.partly else COUNTS
+    return Sight(role, scope=_array(reach), closed=_closed(reach), openings=_openings(reach, "scope"))
 
 
 @contextmanager
@@ -138,15 +150,24 @@ def by_leaf(
     Does nothing in a session that sees everything, or that nothing restricts.
     """
     before: Sight | None = session.info.get("sight")
-    if before is None or before.role != COUNTS:
+    if before is None or before.role != COUNTS or before.openings:  # a category's own areas are said by paths
         yield
         return
+    role = LEAVES if before.closed == "{}" else PARTLY
     narrowed = replace(
-        before, role=LEAVES, leaves=_listed(leaves), beyond="" if beyond is None else _listed(beyond)
+        before, role=role, leaves=_listed(leaves), beyond="" if beyond is None else _listed(beyond)
     )
     narrowed.take(session.connection())
     yield
     before.take(session.connection())
+
+
+def _closed(reach: Reach) -> str:
+    return _listed([category for category, _ in reach.narrower])
+
+
+def _openings(reach: Reach, name: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{name}_{category}", _array(scope)) for category, scope in reach.partly)
 
 
 def _listed(codes: Sequence[str]) -> str:

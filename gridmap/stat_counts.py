@@ -12,7 +12,8 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gridmap.selection import Clauses, Selection, sensitive
+from gridmap.access import Clauses
+from gridmap.selection import Selection, sensitive
 from gridmap.snapshot import GRIDS, NESTING, OVERLAYS, Snapshot
 from gridmap.withholding import Audience, Bools, Ints, held
 
@@ -120,20 +121,9 @@ def open_to(audience: Audience, snapshot: Snapshot) -> Bools:
     return np.append(known, audience.handled.paths is None)
 
 
-def filters(selection: Selection) -> Clauses:
-    """The categories and sub-categories of a selection."""
-    clauses = ["TRUE"]
-    binds: dict[str, object] = {}
-    for column, values in (("category", selection.categories), ("subcategory", selection.subcategories)):
-        if values:
-            clauses.append(f"{column} = ANY(:{column})")
-            binds[column] = list(values)
-    return " AND ".join(clauses), binds
-
-
 def _count(session: Session, snapshot: Snapshot, selection: Selection, scan: Scan) -> dict[str, Ints]:
     where, binds = scan.condition
-    chosen, more = filters(selection)
+    chosen, more = selection.kinds()
     now = dt.datetime.now(dt.UTC)
     binds = {
         **binds,
@@ -173,7 +163,7 @@ def by_local_day(
         InvalidInput: more than three years.
     """
     where, binds = condition
-    chosen, more = filters(selection)
+    chosen, more = selection.kinds()
     period = selection.period
     counts = dict.fromkeys(period.days(zone), 0)
     binds = {**binds, **more}
@@ -203,7 +193,7 @@ def by_local_day(
 def by_category(session: Session, selection: Selection, condition: Clauses) -> dict[str, int]:
     """Events by category."""
     where, binds = condition
-    chosen, more = filters(selection)
+    chosen, more = selection.kinds()
     statement = f"SELECT category, count(*) FROM event WHERE {_OCCURRED} AND {chosen} AND {where} GROUP BY 1"
     period = {"since": selection.period.since, "until": selection.period.until}
     return {row[0]: row[1] for row in session.execute(sa.text(statement), {**binds, **more, **period})}

@@ -35,12 +35,12 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from gridmap import stat_counts
-from gridmap.access import Scope
+from gridmap.access import Clauses, Scope
 from gridmap.db import plan_for_these_values
 from gridmap.event_queries import visible_row
 from gridmap.events import CATEGORIES
 from gridmap.periods import Period
-from gridmap.selection import Clauses, Selection, by_finest_area, seen_as_asked, sensitive
+from gridmap.selection import Selection, by_finest_area, seen_as_asked, sensitive
 from gridmap.snapshot import GRIDS, NESTING, Snapshot
 from gridmap.stat_counts import LARGE, Counts, Scan
 from gridmap.withholding import Audience, Bools, Ints, Tree, guarded, held, withheld

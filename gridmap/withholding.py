@@ -24,7 +24,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from gridmap.access import Principal, Scope
+from gridmap.access import NOWHERE, Principal, Reach, Scope
 from gridmap.snapshot import GRIDS, NESTING, Snapshot
 
 Bools = NDArray[np.bool_]
@@ -37,7 +37,7 @@ class Audience:
     """For whom counts are made: where they may see counts, exact ones, and sensitive sub-categories.
 
     Attributes:
-        counts: where they may see counts at all.
+        counts: where they may see counts at all, and of which categories.
         exact: where small counts in grids are shown.
         exact_villages: where small counts are shown from villages up.
         handled: where they handle events, so that sensitive sub-categories are counted for them below towns too.
@@ -52,14 +52,16 @@ class Audience:
 
     @classmethod
     def of(cls, principal: Principal, withhold_below: int) -> "Audience":
-        """What a principal's roles say."""
-        return cls(
-            principal.scope("counts"),
-            principal.scope("exact"),
-            principal.scope("exact_villages"),
-            principal.scope("text"),
-            withhold_below,
+        """What a principal's roles say.
+
+        Where a category is counted by one role and shown exactly by another one to which it is closed, nothing is
+        exact: what is shown is the sum over all categories.
+        """
+        counts = principal.reach("counts")
+        exact, villages, handled = (
+            _without(principal.reach(action), counts) for action in ("exact", "exact_villages", "text")
         )
+        return cls(counts, exact, villages, handled, withhold_below)
 
     def sees_exact(self, tree: "Tree") -> Bools:
         """For every area whether small counts are shown to this audience."""
@@ -67,6 +69,24 @@ class Audience:
         if exact.all() or self.exact_villages == self.exact:
             return exact
         return exact | (held(self.exact_villages, tree.path) & ~tree.grid)
+
+
+def _without(reach: Reach, counts: Reach) -> Scope:
+    """What of a reach holds for every category that is counted: its paths, but for those that touch a spoilt one."""
+    spoilt: list[str] = []
+    for category, known in reach.narrower:
+        counted = counts.open_to(category)
+        if counted.paths is None:
+            return NOWHERE
+        spoilt += [path for path in counted.paths if not known.holds(path)]
+    if not spoilt:
+        return Scope(reach.paths)
+    lost = Scope.of(spoilt)
+    return Scope(tuple(p for p in reach.paths or () if not lost.holds(p) and not _any_below(p, lost)))
+
+
+def _any_below(path: str, scope: Scope) -> bool:
+    return any(map(Scope((path,)).holds, scope.paths or ()))
 
 
 @dataclass(frozen=True)

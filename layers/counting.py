@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from gridmap.access import Scope
-from gridmap.selection import Clauses, Selection, seen_as_asked
+from gridmap.access import Clauses, Scope
+from gridmap.selection import Selection, seen_as_asked
 from gridmap.snapshot import NESTING, Snapshot
 from gridmap.withholding import held
 from layers import hexes

@@ -75,13 +75,13 @@ async def post_event(request: Request) -> Response:
     The same source and external id again: 200 and the event as it is now; with other content: 409.
     """
     service, principal = service_of(request), principal_of(request)
-    scope = principal.require("post")
-    post = Post(_draft(await request.body(), principal), principal.name, scope)
+    principal.require("post")
+    post = Post(_draft(await request.body(), principal), principal.name, principal.reach("post"))
     outcome = await service.posting.take(post)
     row = outcome.row
     if row is None:
         row = await to_thread.run_sync(_known, service, principal, outcome.event)
-    elif not principal.reads_text(row["paths_now"], row["worker"]):
+    elif not principal.reads_text(row["paths_now"], row["worker"], row["category"]):
         row = {**row, **dict.fromkeys(event_queries.TEXT)}
     contact = service.seal.open(row["contact"])
     shaped = shapes.event(row, service.memory, contact, language_of(request))
@@ -160,7 +160,7 @@ def _store_block(
                     service.seal,
                     drafts,
                     actor=principal.name,
-                    scope=principal.scope("post"),
+                    scope=principal.reach("post"),
                     tolerance_m=service.settings.tolerance_m,
                 )
         except StaleBoundaries:

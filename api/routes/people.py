@@ -52,7 +52,9 @@ def workers(
         for person in roster.people_of.get(code, ()):
             people.setdefault(person.id, (person, code))
     chosen = list(people.values())[: min(limit, LARGEST_PAGE)]
-    in_hand = loads(session, [person.id for person, _ in chosen])
+    # By the areas of each event it is not known here: what is closed anywhere is not counted anywhere.
+    closed = [category for category, _ in principal.reach("areas").narrower]
+    in_hand = loads(session, [person.id for person, _ in chosen], without=closed)
     local = dt.datetime.now(service.settings.time_zone)
     shaped = [
         {

@@ -23,8 +23,9 @@ def reassign_events(service: TheService, principal: ThePrincipal, asked: Reassig
     A dry run unless told otherwise; then all or nothing. Who has accepted an event keeps it, and what was true when
     it occurred stays.
     """
+    principal.require("act")
     which = Which(
-        principal.require("act"),
+        principal.reach("act"),
         moment(asked.since, "from", service.settings),
         moment(asked.to, "to", service.settings),
         only_open=not asked.closed,

@@ -79,8 +79,9 @@ def erase(
     principal: ThePrincipal,
 ) -> Response:
     """Erases an event's text, contact and attachments for good; its history says that and why."""
-    scope = principal.require("admin")
+    principal.require("admin")
+    reach = principal.reach("admin")
     with service.database.writer(sight.EVERYTHING) as session:
-        done = retention.erase(session, [event], actor=principal.name, reason=asked.reason, scope=scope)
+        done = retention.erase(session, [event], actor=principal.name, reason=asked.reason, scope=reach)
     service.live.changed()
     return json_response({"erased": bool(done)})

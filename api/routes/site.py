@@ -152,9 +152,10 @@ def _said(change: Change, principal: Principal, below: str | None) -> bytes | No
         return _event(change.id, change.topic, {"edition": change.edition})
     if below is not None and not any(path == below or path.startswith(below + ".") for path in change.paths):
         return None
-    if principal.scope("events").holds_any(change.paths):
+    if principal.reach("events").open_to(change.category).holds_any(change.paths):
         return _event(change.id, "event", {"id": change.event})
-    return _event(change.id, "event", {}) if principal.scope("counts").holds_any(change.paths) else None
+    counted = principal.reach("counts").open_to(change.category)
+    return _event(change.id, "event", {}) if counted.holds_any(change.paths) else None
 
 
 def _plan_said(change: Change, principal: Principal, below: str | None) -> bytes | None:

@@ -13,7 +13,7 @@ from psycopg import sql
 from gridmap.cluster.home import ADMIN, DATABASE, ROLE, Place, sync_folder
 from gridmap.cluster.programs import Programs
 from gridmap.cluster.trouble import explain
-from gridmap.sight import ALL, MAKE_ROLES, SERVICE
+from gridmap.sight import ALL, MAKE_ROLES, PARTLY, SERVICE
 
 EXTENSIONS = ("postgis", "ltree", "pg_trgm", "btree_gist")
 
@@ -50,10 +50,11 @@ def furnish(url_of: Callable[[str, str], str], words: Mapping[str, str]) -> None
     """
     with psycopg.connect(url_of(ADMIN, "postgres"), autocommit=True) as connection:
         known = connection.execute(
-            "SELECT to_regrole(%s) IS NOT NULL, to_regrole(%s) IS NOT NULL, count(*) = 2,"
+            "SELECT to_regrole(%s) IS NOT NULL, to_regrole(%s) IS NOT NULL AND to_regrole(%s) IS NOT NULL,"
+            " count(*) = 2,"
             " bool_or(has_database_privilege('public', oid, 'CONNECT'))"
             " FROM pg_database WHERE datname IN (%s, 'postgres')",
-            [ROLE, SERVICE, DATABASE],
+            [ROLE, SERVICE, PARTLY, DATABASE],  # the roles of the service, and the one that came last
         ).fetchone()
         has_owner, has_service, has_database, is_open = known or (False, False, False, True)
         if not has_owner or (has_database and not may_sign_in(url_of(ROLE, DATABASE))):

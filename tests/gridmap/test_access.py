@@ -117,12 +117,12 @@ def test_a_principal_may_where_its_roles_allow_it():
 
 
 def test_text_is_read_by_its_areas_dispatchers_and_by_who_has_it():
-    assert who(("dispatcher", "t1", "c.t1")).reads_text(["c.t1.v", "c.p"], worker=None)
-    assert not who(("dispatcher", "t1", "c.t1")).reads_text(["c.t2"], worker=None)
-    assert not who(("commander", "*")).reads_text(["c.t1"], worker=None)
-    assert who(("worker", "t1", "c.t1"), worker=7).reads_text([], worker=7)
-    assert not who(("worker", "t1", "c.t1"), worker=7).reads_text(["c.t1"], worker=8)
-    assert not who(("worker", "t1", "c.t1")).reads_text(["c.t1"], worker=None)
+    assert who(("dispatcher", "t1", "c.t1")).reads_text(["c.t1.v", "c.p"], worker=None, category="dispute")
+    assert not who(("dispatcher", "t1", "c.t1")).reads_text(["c.t2"], worker=None, category="dispute")
+    assert not who(("commander", "*")).reads_text(["c.t1"], worker=None, category="dispute")
+    assert who(("worker", "t1", "c.t1"), worker=7).reads_text([], worker=7, category="dispute")
+    assert not who(("worker", "t1", "c.t1"), worker=7).reads_text(["c.t1"], worker=8, category="dispute")
+    assert not who(("worker", "t1", "c.t1")).reads_text(["c.t1"], worker=None, category="dispute")
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,7 @@ def test_a_server_that_makes_no_roles_says_what_its_administrator_runs():
         url, admin = ours.status().url, ours.admin_url()
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute("REVOKE ALL ON DATABASE gridmap FROM gridmap_all, gridmap_service")
-            roles = ("service", "all", "intake", "areas", "counts", "leaves")
+            roles = ("service", "all", "intake", "areas", "counts", "leaves", "partly")
             connection.execute("DROP ROLE " + ", ".join(f"gridmap_{name}" for name in roles))
             with pytest.raises(NotPossible) as refused:
                 db.upgrade(url)

@@ -21,6 +21,27 @@ HOLDINGS = [
     ),
     ("source", "*"),
 ]
+CLOSINGS = {
+    "nothing": (),
+    "police": tuple(("police_case", role) for role in ("commander", "planner", "worker")),
+    "two": (
+        ("dispute", "admin"),
+        ("police_case", "admin"),
+        ("police_case", "dispatcher"),
+        ("police_case", "source"),
+    ),
+}
+# Of several roles, to some of which something is closed: seen is what is open to one of them, where that one holds.
+SEVERAL = [
+    ((("dispatcher", "990126001"), ("commander", "990126002")), "police"),
+    ((("dispatcher", "990126001"), ("commander", "*")), "police"),
+    ((("dispatcher", "990126P1"), ("planner", "990126"), ("worker", "990126002001")), "police"),
+    ((("admin", "*"), ("commander", "990126002001")), "police"),
+    ((("admin", "*"), ("commander", "990126002001")), "two"),
+    ((("dispatcher", "*"), ("worker", "990126001")), "two"),
+    ((("commander", "990126P2"), ("dispatcher", "990126")), "two"),
+    ((("commander", "gone"), ("worker", "990126002")), "police"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +58,21 @@ def record_of_events(shared_desk, county):
         (20.0, 20.0),
     ]
     for number, (column, row) in enumerate(places):
-        for sub in (None, "neighbour", "domestic_violence"):
+        for sub in (None, "neighbour", "domestic_violence", "police", "minor"):
             draft = county.event(
                 column,
                 row,
-                category="dispute",
-                subcategory=sub,
+                category="police_case" if sub in {"police", "minor"} else "dispute",
+                subcategory=None if sub == "police" else sub,
                 external_id=f"{number}-{sub}",
                 source="hotline" if number % 3 == 0 else "12345",
             )
             shared_desk.post(draft)
+    # a worker has police cases in hand too
+    shared_desk.do(
+        "UPDATE event SET unit = NULL, worker = (SELECT min(worker) FROM event)"
+        " WHERE category = 'police_case' AND id % 2 = 0"
+    )
     with shared_desk.database.writer() as session:
         session.execute(
             sa.text(
@@ -66,22 +92,31 @@ def restricted(record_of_events):
     database.close()
 
 
-def principal_of(desk, role, area, **more):
-    row = desk.memory.snapshot.row.get(area)
-    path = None if area == "*" or row is None else desk.memory.snapshot.path[row]
-    return Principal("x", "X", (Role(role, area, path),), **more)
+def principal_of(desk, *holdings, closed="nothing", **more):
+    roles = []
+    for role, area in holdings:
+        row = desk.memory.snapshot.row.get(area)
+        path = None if area == "*" or row is None else desk.memory.snapshot.path[row]
+        roles.append(Role(role, area, path))
+    return Principal("x", "X", tuple(roles), closings=CLOSINGS[closed], **more)
 
 
 def ids(session, statement, **binds):
     return sorted(session.execute(sa.text(statement), binds).scalars())
 
 
-@pytest.mark.parametrize(("role", "area"), HOLDINGS)
+WHO = [*(((holding,), closed) for holding in HOLDINGS for closed in CLOSINGS), *SEVERAL]
+
+
+@pytest.mark.parametrize(("held_roles", "closed"), WHO)
 @pytest.mark.parametrize("handles", [False, True], ids=["", "has-some-in-hand"])
-def test_a_forgotten_condition_lets_nothing_else_through(record_of_events, restricted, role, area, handles):
+def test_a_forgotten_condition_lets_nothing_else_through(
+    record_of_events, restricted, held_roles, closed, handles
+):
     desk = record_of_events
     worker = desk.one("SELECT min(worker) FROM event") if handles else None
-    asker = principal_of(desk, role, area, worker=worker, source="hotline" if role == "source" else None)
+    source = "hotline" if held_roles[0][0] == "source" else None
+    asker = principal_of(desk, *held_roles, closed=closed, worker=worker, source=source)
     where, binds = event_queries.visible(asker)
     condition = " AND ".join(where)
     if asker.source:
@@ -90,8 +125,10 @@ def test_a_forgotten_condition_lets_nothing_else_through(record_of_events, restr
         wanted = ids(owner, f"SELECT id FROM event e WHERE {condition}", **binds)
         handled = [
             row.id
-            for row in owner.execute(sa.text("SELECT id, paths_now::text[] AS paths, worker FROM event"))
-            if row.id in wanted and asker.reads_text(row.paths, row.worker)
+            for row in owner.execute(
+                sa.text("SELECT id, paths_now::text[] AS paths, worker, category FROM event ORDER BY id")
+            )
+            if row.id in wanted and asker.reads_text(row.paths, row.worker, row.category)
         ]
         steps = ids(owner, "SELECT id FROM event_history WHERE event = ANY(:seen)", seen=wanted)
         scope, more = asker.scope("admin").condition("paths")
@@ -106,21 +143,24 @@ def test_a_forgotten_condition_lets_nothing_else_through(record_of_events, restr
         assert ids(session, "SELECT id FROM audit") == entries
 
 
-@pytest.mark.parametrize(("role", "area"), HOLDINGS)
-def test_what_is_counted_for_somebody_lies_in_their_areas(record_of_events, restricted, role, area):
+@pytest.mark.parametrize(("held_roles", "closed"), WHO)
+def test_what_is_counted_for_somebody_lies_in_their_areas(record_of_events, restricted, held_roles, closed):
     desk, snapshot = record_of_events, record_of_events.memory.snapshot
-    asker = principal_of(desk, role, area)
-    scope = asker.scope("counts")
+    asker = principal_of(desk, *held_roles, closed=closed)
+    scope = asker.reach("counts")
     condition, binds = scope.condition("paths_now")
     leaves = snapshot.code[held(scope, snapshot.path)].tolist() if scope.paths is not None else None
+    kinds, more = scope.categories("paths_now")
     with desk.database.reader() as owner:
         wanted = ids(owner, f"SELECT id FROM event WHERE {condition}", **binds)
-        by_leaf = ids(owner, "SELECT id FROM event WHERE leaf_now = ANY(:leaves)", leaves=leaves or [])
+        statement = f"SELECT id FROM event WHERE leaf_now = ANY(:leaves) AND {kinds}"
+        by_leaf = ids(owner, statement, leaves=leaves or [], **more)
     with restricted.reader(sight.counts(asker)) as session:
         assert ids(session, "SELECT id FROM event") == wanted
         with selection.seen_as_asked(session, scope, snapshot, {"leaves": []}):
             inside = ids(session, "SELECT id FROM event")
-        nests = scope.paths is not None and area not in {"*", "990126P1", "990126D01", "gone"}
+        across = {"*", "990126P1", "990126P2", "990126D01", "gone"} & {area for _, area in held_roles}
+        nests = scope.paths is not None and not across and not scope.partly
         assert inside == (by_leaf if nests else wanted)
         assert ids(session, "SELECT id FROM event") == wanted  # and afterwards as before
         with selection.seen_as_asked(session, scope, snapshot, {"scope": ""}):  # a condition of paths
@@ -129,8 +169,8 @@ def test_what_is_counted_for_somebody_lies_in_their_areas(record_of_events, rest
 
 def test_lists_and_counts_are_the_same_with_and_without(record_of_events, restricted):
     desk, snapshot = record_of_events, record_of_events.memory.snapshot
-    for role, area in HOLDINGS:
-        asker = principal_of(desk, role, area)
+    for held_roles, closed in WHO:
+        asker = principal_of(desk, *held_roles, closed=closed)
         found = []
         for database in (desk.database, restricted):
             with database.reader(sight.rows(asker)) as session:
@@ -139,7 +179,7 @@ def test_lists_and_counts_are_the_same_with_and_without(record_of_events, restri
                     ([dict(row) for row in page.rows],
                      event_queries.counts(session, snapshot, asker, EventFilter()))
                 )  # fmt: skip
-        assert found[0] == found[1], (role, area)
+        assert found[0] == found[1], (held_roles, closed)
 
 
 def test_who_says_not_for_whom_sees_nothing(restricted):
@@ -249,7 +289,7 @@ def test_every_table_is_guarded_or_meant_to_be_open(record_of_events):
 
 
 def test_boxes_walk_along_their_index_below_a_policy(record_of_events, restricted):
-    asker = principal_of(record_of_events, "dispatcher", "990126001")
+    asker = principal_of(record_of_events, ("dispatcher", "990126001"))
     with restricted.reader(sight.rows(asker)) as session:
         session.execute(sa.text("SET LOCAL enable_seqscan = off"))
         plan = "\n".join(
@@ -261,3 +301,76 @@ def test_boxes_walk_along_their_index_below_a_policy(record_of_events, restricte
         )
     assert "event_geom" in plan, plan
     assert "Index Cond: (geom &&" in plan, plan
+
+
+def police_cases(session, paths="TRUE"):
+    return ids(session, f"SELECT id FROM event e WHERE category = 'police_case' AND {paths}")
+
+
+def test_a_closed_category_is_seen_in_the_areas_of_the_role_to_which_it_is_open(record_of_events, restricted):
+    """A dispatcher of the western town who is also commander of the eastern sees police cases of the western alone."""
+    desk = record_of_events
+    both = principal_of(desk, ("dispatcher", "990126001"), ("commander", "990126002"), closed="police")
+    west, east = (f"paths_now <@ '990126.99012600{town}'" for town in (1, 2))
+    with desk.database.reader() as owner:
+        here, there = police_cases(owner, west), police_cases(owner, east)
+        assert here
+        assert there
+        others = ids(
+            owner,
+            f"SELECT id FROM event WHERE category <> 'police_case' AND ({west} OR {east})"
+            " AND (subcategory IS DISTINCT FROM 'domestic_violence' OR paths_now <@ '990126.990126001')",
+        )
+    for database in (desk.database, restricted):
+        with database.reader(sight.rows(both)) as session:
+            page = event_queries.page(session, desk.memory.snapshot, both, EventFilter(), limit=1000)
+            assert sorted(row["id"] for row in page.rows) == sorted([*here, *others])
+            asked = event_queries.page(
+                session, desk.memory.snapshot, both, EventFilter(categories=("police_case",))
+            )
+            assert sorted(row["id"] for row in asked.rows) == here
+            assert all(row["title"] for row in asked.rows)
+            empty = event_queries.page(
+                session,
+                desk.memory.snapshot,
+                both,
+                EventFilter(categories=("police_case",), area="990126002"),
+            )
+            assert not empty.rows
+    with restricted.reader(sight.rows(both)) as session:
+        assert police_cases(session) == here
+    with restricted.reader(sight.counts(both)) as session:
+        assert police_cases(session) == here
+
+
+def test_in_hand_is_no_way_round_what_is_closed_to_workers(record_of_events, restricted):
+    """A commander to whom police cases are open, and who as a worker has one in hand, sees it without its text."""
+    desk = record_of_events
+    worker = desk.one(
+        "SELECT worker FROM event WHERE category = 'police_case' AND worker IS NOT NULL LIMIT 1"
+    )
+    theirs = "SELECT event FROM event_text JOIN event ON id = event WHERE category = 'police_case'"
+    for closings, told in (((), True), ((("police_case", "worker"),), False)):
+        asker = Principal(
+            "x", "X", (Role("commander", "*"), Role("worker", "*")), worker=worker, closings=closings
+        )
+        with restricted.reader(sight.rows(asker)) as session:
+            assert bool(ids(session, theirs)) == told
+        with desk.database.reader() as session:
+            found = event_queries.page(
+                session, desk.memory.snapshot, asker, EventFilter(categories=("police_case",))
+            )
+            assert any(row["worker"] == worker for row in found.rows)
+            assert any(row["title"] for row in found.rows) == told
+
+
+def test_nothing_closed_changes_no_condition_and_no_role(record_of_events):
+    for holding in HOLDINGS:
+        asker = principal_of(record_of_events, holding)
+        for closed in ((), (("hazard", "approver"),)):
+            same = Principal("x", "X", asker.roles, closings=closed)
+            if holding[0] != "approver":
+                assert event_queries.visible(same) == event_queries.visible(asker)
+                assert sight.rows(same) == sight.rows(asker)
+                assert sight.counts(same) == sight.counts(asker)
+                assert same.reach("counts") == asker.reach("counts")
