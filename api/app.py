@@ -24,6 +24,7 @@ from api.guard import Guard
 from api.routes import (
     attachments,
     audit,
+    categories,
     events,
     heat,
     indicators,
@@ -98,6 +99,7 @@ def create_app(settings: Settings, url: str, *, keep: bool = False) -> ASGIApp:
         reassignment,
         retention,
         attachments,
+        categories,
         events,
         heat,
         indicators,

@@ -17,6 +17,7 @@ EXIT_REFUSED = 1
 # Loaded when asked for: no command waits for what another needs.
 _LATER: Final = {
     "audit": "api.cli_audit:audit",
+    "category": "api.cli_category:category",
     "check": "api.cli_check:check",
     "token": "api.cli_user:token",
     "up": "api.cli_up:up",

@@ -370,6 +370,9 @@ class Me(BaseModel):
     display_name: str
     roles: list[Held]
     may: list[str]
+    closed: list[str] = Field(
+        description="Categories closed to my roles: their events are as if there were none."
+    )
     home: str | None
     home_name: str | None
     bbox: list[float] | None

@@ -160,6 +160,11 @@ class Service:
         known = self.identities.known(claims)
         return known if known is not None else await to_thread.run_sync(self.identities.read, claims)
 
+    def accounts_changed(self) -> None:
+        """Who may what has changed here: this process need not wait for what it will be told."""
+        self.identities.forget()
+        self.hub.publish([])  # open streams look anew at who they speak to
+
     def _on_topic(self, topic: str) -> None:
         if topic in {"edition", "everything"}:
             self.memory.refresh_boundaries()
@@ -170,8 +175,7 @@ class Service:
         if topic in {"roster", "everything"}:
             self.memory.refresh_roster()
         if topic in {"accounts", "edition", "everything"}:
-            self.identities.forget()
-            self.hub.publish([])  # open streams look anew at who they speak to
+            self.accounts_changed()
 
 
 class Hub:

@@ -57,6 +57,7 @@ async def me(service: TheService, principal: ThePrincipal) -> Response:
             "display_name": principal.display_name,
             "roles": [{"role": role.role, "area": role.area} for role in principal.roles],
             "may": list(principal.actions()),
+            "closed": list(principal.closed()),
             "home": code,
             "home_name": name,
             "bbox": box,

@@ -19,7 +19,6 @@ from api.schemas_accounts import (
     UserPage,
     UserQuery,
 )
-from api.service import Service
 from gridmap import account_changes, accounts, provider_identities, throttle, tokens_issued
 from gridmap.access import Principal
 from gridmap.account_changes import Account
@@ -146,14 +145,8 @@ def act(name: TheName, service: TheService, principal: ThePrincipal, asked: User
             shaped = _shaped(account_changes.one(session, by.scope, name))
         except NotFound:  # no longer within my areas
             shaped = None
-    _at_once(service)
+    service.accounts_changed()
     return shapes.json_response(shaped)
-
-
-def _at_once(service: Service) -> None:
-    """This process need not wait for what it will be told."""
-    service.identities.forget()
-    service.hub.publish([])
 
 
 @router.get(
@@ -176,6 +169,6 @@ def issue(name: TheName, service: TheService, principal: ThePrincipal, asked: Ma
     with service.database.writer() as session:
         account, number = tokens_issued.issue_machine_token(session, by, name, asked.label)
         accounts.tell(session)
-    _at_once(service)
+    service.accounts_changed()
     token = service.tokens.issue(account, 0, "machine", number=number)
     return shapes.json_response({"id": number, "label": asked.label, "token": token}, 201)

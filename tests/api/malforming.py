@@ -36,6 +36,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/events": EVENT,
     "POST /api/events/reassign": {"from": "2026-08-01", "to": None, "area": "990126001", "closed": True},
     "POST /api/events/{event}/erase": {"reason": "asked for"},
+    "POST /api/categories": {"category": "other", "closed_to": [], "reason": "open to all"},
     "POST /api/retention": {"category": "other", "days": 400, "reason": "a year and a bit"},
     "POST /api/users": {"name": "x1", "display_name": "某人", "roles": [{"role": "commander", "area": "990126001"}]},
     "POST /api/users/{name}/actions": {"action": "role_add", "role": "worker", "area": "990126001", "reason": "x"},
