@@ -127,3 +127,21 @@ def test_nothing_is_wider_than_the_window(visit, width, height, tmp_path):
     page.wait_for_selector("#detail h2")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=tmp_path / f"admin-{width}.png")
+
+
+def test_a_category_is_closed_to_a_role_and_opened_again(admin):
+    page = admin.page
+    page.click("#tabs >> text=类别")
+    row = page.locator("#list tbody tr", has_text="警情")
+    expect(row).to_contain_text("对所有角色开放")
+    for closed in (True, False):
+        row.get_by_role("button").click()
+        page.locator("dialog").get_by_label("指挥长").set_checked(closed)
+        page.fill("dialog [name=reason]", "只限派出所")
+        page.click("dialog .primary")
+        expect(row.locator("td").nth(1)).to_have_text("指挥长" if closed else "对所有角色开放")
+        expect(page.locator("dialog")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#list tbody tr")).to_have_count(6)
+    page.click("#tabs >> text=审计")
+    expect(page.locator("#list tbody tr", has_text="类别开放范围")).not_to_have_count(0)

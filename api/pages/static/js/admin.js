@@ -1,6 +1,7 @@
-// Administration: two tabs, accounts and audit; the address says which, so that a reload shows the same.
+// Administration: three tabs, accounts, categories and audit; the address says which, so that a reload shows the same.
 import * as api from "./api.js";
 import { createAudit } from "./admin_audit.js";
+import { createCategories } from "./admin_categories.js";
 import { createUsers } from "./admin_users.js";
 import { byId, draw, h } from "./dom.js";
 import { drawTools, switchTheme } from "./header.js";
@@ -10,9 +11,9 @@ import { askPassword } from "./session.js";
 const page = document.body.dataset;
 i18n.start(page.timeZone, page.language);
 
-const tabs = { users: createUsers, audit: createAudit };
+const tabs = { users: createUsers, categories: createCategories, audit: createAudit };
 let current = null;
-let shown = location.hash === "#audit" ? "audit" : "users";
+let shown = location.hash.slice(1) in tabs ? location.hash.slice(1) : "users";
 
 function drawTabs() {
   const tab = (name) =>
@@ -26,14 +27,14 @@ function drawTabs() {
         "aria-controls": "list",
         onclick: () => open(name),
       },
-      i18n.t(name === "users" ? "admin.users" : "admin.audit"),
+      i18n.t(`admin.${name}`),
     );
   draw(byId("tabs"), Object.keys(tabs).map(tab));
 }
 
 function open(name) {
   shown = name;
-  history.replaceState(null, "", name === "audit" ? "#audit" : location.pathname);
+  history.replaceState(null, "", name === "users" ? location.pathname : `#${name}`);
   byId("detail").hidden = true;
   drawTabs();
   current = tabs[name]();

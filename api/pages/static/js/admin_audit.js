@@ -5,7 +5,7 @@ import { byId, draw, h } from "./dom.js";
 import { has, shortMoment, t } from "./i18n.js";
 import { announce, bones, empty, failed } from "./states.js";
 
-const GROUPS = ["", "sign_in", "sign_in.failed", "event.read", "account.", "token.", "edition.", "load.", "dump.", "event.reassign", "event.erase", "retention.set", "audit."];
+const GROUPS = ["", "sign_in", "sign_in.failed", "event.read", "account.", "token.", "edition.", "load.", "dump.", "event.reassign", "event.erase", "retention.set", "category.close", "db.backup", "audit."];
 const actionName = (action) => (has(`audit.${action}`) ? t(`audit.${action}`) : action);
 
 export function createAudit() {
