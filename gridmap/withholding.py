@@ -61,7 +61,9 @@ class Audience:
         exact, villages, handled = (
             _without(principal.reach(action), counts) for action in ("exact", "exact_villages", "text")
         )
-        return cls(counts, exact, villages, handled, withhold_below)
+        # Where nothing is closed, one scope for all that is kept by it.
+        where = counts if counts.narrower else Scope(counts.paths)
+        return cls(where, exact, villages, handled, withhold_below)
 
     def sees_exact(self, tree: "Tree") -> Bools:
         """For every area whether small counts are shown to this audience."""
