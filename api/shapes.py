@@ -3,7 +3,7 @@
 import base64
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gridmap import crs
+from gridmap.access import Principal
 from gridmap.errors import InvalidInput
 from gridmap.memory import Memory
-from gridmap.reasons import area_in_words, in_words
+from gridmap.reasons import area_in_words, as_told, in_words
 from gridmap.snapshot import ORDER, Snapshot
 
 GEOJSON = "application/geo+json"
@@ -85,17 +86,33 @@ _AS_STORED = (
 )  # fmt: skip
 
 
+def knows(snapshot: Snapshot, principal: Principal) -> Callable[[str], bool]:
+    """Whether an area's code lies where somebody sees areas, or posts."""
+    scopes = principal.scope("areas"), principal.scope("post")
+
+    def known(code: str) -> bool:
+        row = snapshot.row.get(code)
+        return row is not None and any(scope.holds(snapshot.path[row]) for scope in scopes)
+
+    return known
+
+
 def event(
-    row: Mapping[str, Any] | sa.RowMapping, memory: Memory, contact: str | None, language: str
+    row: Mapping[str, Any] | sa.RowMapping,
+    memory: Memory,
+    principal: Principal,
+    contact: str | None,
+    language: str,
 ) -> dict[str, Any]:
-    """An event as interface.md shapes it."""
+    """An event as interface.md shapes it, for somebody who may see it."""
     snapshot = memory.snapshot
     shaped = {name: row[name] for name in _AS_STORED}
     shaped["contact"] = contact
     shaped["grid"] = area_ref(snapshot, row["owner_now"])
     shaped["areas"] = area_chain(snapshot, row["paths_now"])
     shaped["assignee"] = assignee(memory, row["worker"], row["unit"])
-    shaped["why"] = in_words(row["why"], language, area_in_words(snapshot))
+    why = as_told(row["why"], knows(snapshot, principal))
+    shaped["why"] = in_words(why, language, area_in_words(snapshot))
     return shaped
 
 

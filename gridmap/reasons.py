@@ -32,8 +32,8 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "The source stated {stated}, which is not where the place lies",
     ),
     "stated_unknown": (
-        "来源指明的 {stated} 不是现行编码",
-        "The source stated {stated}, which is no living code",
+        "来源指明的 {stated} 不是您辖区内的现行编码",
+        "The source stated {stated}, which is no living code within your areas",
     ),
     "succeeded": (
         "来源指明的 {stated} 已撤销，由 {area} 承接",
@@ -77,6 +77,21 @@ ROLE_NAMES: Mapping[str, tuple[str, str]] = {
 _AREA_PARAMETERS = ("grid", "area", "neighbour", "stated")
 
 
+def as_told(reasons: Sequence[Sequence[Any]], knows: Callable[[str], bool]) -> list[list[Any]]:
+    """Reasons as somebody may be told them: a grid that the source stated, and that they do not know, is like no code.
+
+    Args:
+        reasons: [mark, code, parameters] each.
+        knows: whether an area's code lies within what they see.
+    """
+    return [
+        [mark, "stated_unknown", parameters]
+        if code == "stated_differs" and not knows(str(parameters.get("stated")))
+        else [mark, code, parameters]
+        for mark, code, parameters in reasons
+    ]
+
+
 def in_words(
     reasons: Sequence[Sequence[Any]], language: str, name: Callable[[str], str]
 ) -> list[dict[str, str]]:
@@ -91,7 +106,8 @@ def in_words(
     said = []
     for mark, code, parameters in reasons:
         values = {
-            key: name(str(value)) if key in _AREA_PARAMETERS else value for key, value in parameters.items()
+            key: name(str(value)) if key in _AREA_PARAMETERS and code != "stated_unknown" else value
+            for key, value in parameters.items()
         }
         if "role" in values:
             values["role"] = ROLE_NAMES.get(values["role"], (values["role"],) * 2)[which]

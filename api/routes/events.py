@@ -18,6 +18,7 @@ from gridmap.access import Principal
 from gridmap.errors import InvalidInput
 from gridmap.event_queries import EventFilter
 from gridmap.events import CATEGORIES, STATES
+from gridmap.reasons import as_told
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 
@@ -83,7 +84,8 @@ def events(  # what FastAPI injects
     )
     text_read(service, principal, found.rows)
     shaped = [
-        shapes.event(row, service.memory, service.seal.open(row["contact"]), language) for row in found.rows
+        shapes.event(row, service.memory, principal, service.seal.open(row["contact"]), language)
+        for row in found.rows
     ]
     features = [shapes.event_feature(each) for each in shapes.in_system(shaped, crs.normalise(asked.crs))]
     following = None if found.last is None else shapes.following(request, found.last)
@@ -119,7 +121,7 @@ def event(  # what FastAPI injects
     name = crs.normalise(system)
     row = event_queries.one(session, principal, _number(event))
     text_read(service, principal, [row])
-    shaped = shapes.event(row, service.memory, service.seal.open(row["contact"]), language)
+    shaped = shapes.event(row, service.memory, principal, service.seal.open(row["contact"]), language)
     return shapes.json_response(shapes.in_system([shaped], name)[0])
 
 
@@ -127,10 +129,16 @@ def event(  # what FastAPI injects
     "/{event:int}/history",
     responses={200: {"model": History}, **problems.documented(401, 403, 404, 422, 503)},
 )
-def history(event: Annotated[int, Path(ge=0)], principal: ThePrincipal, session: EventsReader) -> Response:
+def history(
+    event: Annotated[int, Path(ge=0)], service: TheService, principal: ThePrincipal, session: EventsReader
+) -> Response:
     """The steps of an event's life, oldest first; nobody can change them."""
     _require_reading(principal)
+    known = shapes.knows(service.memory.snapshot, principal)
     steps = [dict(step) for step in event_queries.history(session, principal, _number(event))]
+    for step in steps:
+        if step["detail"] and "why" in step["detail"]:
+            step["detail"] = {**step["detail"], "why": as_told(step["detail"]["why"], known)}
     return shapes.json_response({"history": steps})
 
 

@@ -84,7 +84,7 @@ async def post_event(request: Request) -> Response:
     elif not principal.reads_text(row["paths_now"], row["worker"], row["category"]):
         row = {**row, **dict.fromkeys(event_queries.TEXT)}
     contact = service.seal.open(row["contact"])
-    shaped = shapes.event(row, service.memory, contact, language_of(request))
+    shaped = shapes.event(row, service.memory, principal, contact, language_of(request))
     return shapes.json_response(shaped, 201 if outcome.state == "stored" else 200)
 
 

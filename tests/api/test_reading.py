@@ -1,6 +1,7 @@
 """Reading events and areas: filters, pages, scope, languages."""
 
 import datetime as dt
+import json
 
 import numpy as np
 import pytest
@@ -329,3 +330,20 @@ def test_each_area_lists_what_says_that_it_lies_there(app, event):
         assert {each["id"] for each in listed} == told, area["code"]
         total = caller.get("/api/events/counts", params={"area": area["code"]}).json()["total"]
         assert total == len(told)
+
+
+def test_a_stated_grid_of_other_areas_is_told_as_one_that_is_not_there(app, event):
+    """Beside a place it does not keep an event out; its name, and that it exists, stay in its own areas."""
+    west, told = app.as_("west"), []
+    for number, grid in (("1", "990126002001001"), ("2", "990126009001001")):
+        posted = west.post("/api/events", json=event(external_id=number, grid=grid))
+        assert posted.status_code == 201
+        again = west.get(f"/api/events/{posted.json()['id']}").json()
+        steps = west.get(f"/api/events/{posted.json()['id']}/history").json()["history"]
+        said = [posted.json()["why"], again["why"], [step["detail"].get("why") for step in steps]]
+        told.append(json.dumps(said, ensure_ascii=False).replace(grid, "…"))
+    assert told[0] == told[1]
+    assert "stated_unknown" in told[0]
+    listed = app.as_("dispatcher").get("/api/events").json()["features"]
+    words = [each["text"] for feature in listed for each in feature["properties"]["why"]]
+    assert any("村21 第1网格" in text for text in words)  # who sees that area is told its name
