@@ -94,5 +94,8 @@ class _State(Collector):
             ("stream_readers", "Open live streams of this process", service.hub.readers),
             ("connections_in_use", "Database connections in use here", service.database.in_use),
             ("posts_waiting", "Posts waiting to be stored here", service.posting.waiting),
+            ("audit_waiting", "Records of what was read, waiting to be stored here", service.scribe.waiting),
+            ("audit_failing", "Failures in a row to store or seal records here", service.scribe.failing),
+            ("audit_unrecorded", "Records that could not be stored here", service.scribe.unrecorded),
         ):
             yield GaugeMetricFamily(f"gridmap_{name}", what, value=value)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gridmap import audit
 from gridmap.access import Scope
 from gridmap.audit import Entry, Wanted
-from gridmap.audit_scribe import MOST_NOTES, Scribe
+from gridmap.audit_scribe import MOST_NOTES, Scribe, _Step
 from gridmap.audit_verify import verify
 from gridmap.errors import Unavailable
 
@@ -119,3 +119,64 @@ def test_more_than_can_be_recorded_is_not_read(database):
         scribe.note(Entry("x", "event.read", "event:1"))
     with pytest.raises(Unavailable):
         scribe.note(Entry("x", "event.read", "event:1"))
+
+
+def test_a_record_that_cannot_be_stored_keeps_no_other_back(database, caplog):
+    scribe = Scribe(database)
+    for number in range(3):
+        scribe.note(Entry("y", "event.read", f"before:{number}"))
+    scribe.note(Entry("y", "event.read", "poison\0"))
+    scribe.note(Entry("y", "event.read", "poison", paths=("no ltree !",)))
+    scribe.note(Entry("y", "event.read", "after"))
+    scribe.start()
+    scribe.stop()
+    assert (scribe.waiting, scribe.failing, scribe.unrecorded) == (0, 0, 2)
+    with database.reader() as session:
+        found = session.execute(
+            sa.text("SELECT action, object, detail FROM audit WHERE actor = 'y' ORDER BY id")
+        ).all()
+    assert [each.object for each in found] == ["before:0", "before:1", "before:2", "audit", "audit", "after"]
+    assert found[3].action == "audit.unrecorded"
+    assert found[3].detail["action"] == "event.read"
+    assert "poison" not in caplog.text
+
+
+def test_what_fails_is_tried_again_later_and_later_and_says_so(database, monkeypatch, caplog):
+    scribe = Scribe(database, longest_pause_s=0.01)
+    scribe.note(Entry("z", "event.read", "event:1"))
+    write, tries = scribe._write, []
+
+    def away(entries):
+        tries.append(scribe.failing)
+        if len(tries) <= 4:
+            raise (
+                Unavailable("away")
+                if len(tries) % 2
+                else sa.exc.ProgrammingError("x", {}, Exception("denied"))
+            )
+        write(entries)
+
+    monkeypatch.setattr(scribe, "_write", away)
+    scribe.start()
+    deadline = time.monotonic() + 30
+    while scribe.waiting and time.monotonic() < deadline:
+        time.sleep(0.01)
+    scribe.stop()
+    assert (scribe.waiting, scribe.failing, scribe.unrecorded) == (0, 0, 0)
+    assert max(tries) >= 2
+    assert "storing failed 2 times" in caplog.text
+    with database.reader() as session:
+        assert session.execute(sa.text("SELECT count(*) FROM audit WHERE actor = 'z'")).scalar_one() == 1
+
+
+def test_pauses_grow():
+    step = _Step("it", lambda: 1 / 0, 60.0)
+    pauses = []
+    for _ in range(9):
+        step.ready_at, before = 0.0, time.monotonic()
+        step.attempt()
+        pauses.append(round(step.ready_at - before))
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    before = step.failures
+    step.attempt()  # too early
+    assert step.failures == before
