@@ -8,7 +8,7 @@ import click
 
 from api.operator import Tool
 from gridmap.embedded import Cluster
-from gridmap.errors import Conflict, NotPossible
+from gridmap.errors import Conflict, GridmapError, NotPossible
 
 if TYPE_CHECKING:
     from gridmap.backup_file import Archive, Manifest
@@ -41,8 +41,10 @@ def backup(tool: Tool, file: Path, with_key: bool) -> None:
         raise NotPossible(
             "There is no secret key to put into the backup: leave --with-key out", code="no_key"
         )
+    server = _server(tool)
+    _recorded(tool, server.url, file, with_key=with_key)
     manifest = backups.backup(
-        _server(tool),
+        server,
         file,
         version=version("gridmap-service"),
         secret=secret,
@@ -93,6 +95,27 @@ def restore(tool: Tool, file: Path) -> None:
             f" {tool.settings.home} before the service starts, or contacts cannot be read.",
             err=True,
         )
+
+
+def _recorded(tool: Tool, url: str, file: Path, *, with_key: bool) -> None:
+    """Notes in the audit that a backup is about to be made, so that it holds its own record.
+
+    A backup is never refused for want of a record: it may be wanted because the database takes nothing any more.
+    """
+    import sqlalchemy as sa  # noqa: PLC0415  # as above
+
+    from gridmap.audit import OPERATOR, Entry, record  # noqa: PLC0415  # as above
+    from gridmap.db import Database  # noqa: PLC0415  # as above
+
+    detail = {"file": file.name, "with_key": with_key, "user": tool.user}
+    database = Database(url, pool_size=1)
+    try:
+        with database.writer() as session:
+            record(session, Entry(OPERATOR, "db.backup", "database", detail=detail))
+    except (GridmapError, sa.exc.SQLAlchemyError) as error:  # away, read-only, full, of an older version
+        _say(f"审计未能记录此次备份 the audit could not record this backup ({type(error).__name__})")
+    finally:
+        database.close()
 
 
 def _described(manifest: "Manifest") -> str:

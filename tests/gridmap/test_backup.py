@@ -22,7 +22,7 @@ from gridmap.backup import backup, restore_home
 from gridmap.backup_file import DUMP, KEY, MANIFEST, opened
 from gridmap.backup_programs import Server
 from gridmap.embedded import Cluster
-from gridmap.errors import NotPossible
+from gridmap.errors import NotPossible, Unavailable
 from gridmap.settings import Settings
 from tests.api.conftest import middle, serve
 from tests.bench import killing
@@ -152,6 +152,22 @@ def test_a_backup_made_while_posts_come_in_holds_whole_events_and_a_restored_ser
         assert int(ask(app.url, "SELECT pg_current_xact_id()::text")[0]) > transaction
         assert ask(app.url, "SELECT count(*) FROM change_log")[0] == 1
     assert largest >= counts[0]
+
+
+def test_a_backup_is_recorded_and_made_also_where_it_cannot_be(home, kept, under, monkeypatch):
+    query = (
+        "SELECT actor, detail ->> 'with_key' FROM audit"
+        f" WHERE action = 'db.backup' AND detail ->> 'file' = '{kept.name}'"
+    )
+    assert ask(Cluster(home).admin_url(), query) == ("operator", "true")
+
+    def refused(*_):
+        raise Unavailable("read-only")
+
+    monkeypatch.setattr("gridmap.audit.record", refused)
+    done = gridmap(home, "db", "backup", str(under / "file"))
+    assert done.exit_code == 0
+    assert "could not record" in done.stderr
 
 
 def test_the_key_travels_only_where_that_was_asked_for(home, kept, under):
@@ -308,7 +324,12 @@ def test_into_an_empty_database_of_a_server(kept, cluster, under):
     done = gridmap(under / "home", "db", "backup", str(file), GRIDMAP_DATABASE_URL=url)
     assert done.exit_code == 0, done.output
     with opened(file) as again, opened(kept) as first:
-        assert again.manifest.tables == first.manifest.tables
+        tables = dict(again.manifest.tables)
+        audit = tables.pop("public.audit")  # which has the second backup's own record besides
+        assert audit.rows == first.manifest.tables["public.audit"].rows + 1
+        assert tables == {
+            name: each for name, each in first.manifest.tables.items() if name != "public.audit"
+        }
 
 
 def test_rights_of_other_roles_come_along(home, under):
@@ -318,7 +339,15 @@ def test_rights_of_other_roles_come_along(home, under):
     try:
         assert gridmap(home, "db", "backup", str(under / "file")).exit_code == 0
         with opened(under / "file") as archive:
-            own = [sight.ALL, sight.AREAS, sight.COUNTS, sight.INTAKE, sight.LEAVES, sight.SERVICE]
+            own = [
+                sight.ALL,
+                sight.AREAS,
+                sight.COUNTS,
+                sight.INTAKE,
+                sight.LEAVES,
+                sight.PARTLY,
+                sight.SERVICE,
+            ]
             assert archive.manifest.roles == sorted([*own, "looker"])
             restore_home(under / "new", archive, progress=str)
     finally:
