@@ -52,13 +52,14 @@ def open_(tool: Tool, category: str, roles: tuple[str, ...], reason: str) -> Non
 def _change(
     tool: Tool, category: str, roles: tuple[str, ...], reason: str, after: Callable[[set[str]], set[str]]
 ) -> None:
-    from gridmap.accounts import THE_OPERATOR  # noqa: PLC0415  # as above
+    from gridmap.accounts import THE_OPERATOR, Administrator  # noqa: PLC0415  # as above
     from gridmap.closed_categories import check, closings, set_closings  # noqa: PLC0415  # as above
 
     check(category, roles)
+    by = Administrator(THE_OPERATOR.name, THE_OPERATOR.scope, {"user": tool.user})
     with tool.database().writer() as session:
         wanted = after(set(closings(session)[category]))
-        set_closings(session, THE_OPERATOR, category, wanted, reason)
+        set_closings(session, by, category, wanted, reason)
         closed = closings(session)[category]
     click.echo(
         f"{category}: {'关闭 closed to ' + ', '.join(closed) if closed else '全部开放 open to all roles'}"
