@@ -199,22 +199,6 @@ class Subcategory(Base):
     sensitive: Mapped[bool] = mapped_column(server_default=sa.false())
 
 
-class Retention(Base):
-    """How long the texts of a category are kept after closing."""
-
-    __tablename__ = "retention"
-    category: Mapped[str] = mapped_column(primary_key=True)
-    days: Mapped[int]
-
-
-class CategoryClosed(Base):
-    """A category that is closed to a role."""
-
-    __tablename__ = "category_closed"
-    category: Mapped[str] = mapped_column(primary_key=True)
-    role: Mapped[str] = mapped_column(primary_key=True)
-
-
 class EventKey(Base):
     """What a source calls an event, and the digest of what it sent."""
 

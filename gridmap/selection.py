@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gridmap import sight
-from gridmap.access import Clauses, Scope
+from gridmap.access import Clauses as Clauses  # noqa: PLC0414  # whoever asks for a selection's
+from gridmap.access import Scope
 from gridmap.errors import InvalidInput
 from gridmap.events import CATEGORIES
 from gridmap.periods import Period

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import gridmap.models_plans  # noqa: F401  # its tables belong to the same metadata
+import gridmap.models_rules  # noqa: F401  # the same
 from gridmap import db
 from gridmap.column_types import XID8, Ltree
 from gridmap.db import Database

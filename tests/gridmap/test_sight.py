@@ -374,3 +374,19 @@ def test_nothing_closed_changes_no_condition_and_no_role(record_of_events):
                 assert sight.rows(same) == sight.rows(asker)
                 assert sight.counts(same) == sight.counts(asker)
                 assert same.reach("counts") == asker.reach("counts")
+
+
+def test_for_whom_whole_categories_are_closed_heat_goes_by_its_index_alone(record_of_events, restricted):
+    desk, snapshot = record_of_events, record_of_events.memory.snapshot
+    heat = "EXPLAIN SELECT leaf_now, count(*) FROM event WHERE occurred_at >= '2020-01-01' GROUP BY leaf_now"
+    for area in ("*", "990126001"):
+        for closed, role in (("nothing", sight.LEAVES), ("police", sight.PARTLY)):
+            asker = principal_of(desk, ("commander", area), closed=closed)
+            with restricted.reader(sight.counts(asker)) as session:
+                session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+                session.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
+                with selection.seen_as_asked(session, asker.reach("counts"), snapshot, {"leaves": []}):
+                    taken = session.execute(sa.text("SELECT current_user")).scalar_one()
+                    plan = "\n".join(session.execute(sa.text(heat)).scalars())
+            assert taken == (sight.ALL if (area, closed) == ("*", "nothing") else role)
+            assert "Index Only Scan using event_heat" in plan, plan

@@ -1,7 +1,7 @@
 """Which categories are closed to which roles, and policies that know of it. See docs/adr/0018.
 
-Revision ID: 0007
-Revises: 0006
+Revision ID: 0008
+Revises: 0007
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from alembic import op
 
 from gridmap.sight import ALL, AREAS, COUNTS, INTAKE, LEAVES, MAKE_ROLES, PARTLY, SERVICE
 
-revision: str = "0007"
-down_revision: str | None = "0006"
+revision: str = "0008"
+down_revision: str | None = "0007"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -37,6 +37,13 @@ GRANT SELECT ON {SHARED} TO {PARTLY};
 GRANT SELECT ({COUNTED}) ON event TO {PARTLY};
 GRANT SELECT (category) ON event TO {INTAKE};
 """
+
+# What is counted by due times and by sub-category is answered from these alone, also where categories are left out.
+INDEXES = {
+    "event_due": "(resolve_due_at) INCLUDE (closed_at, leaf_now{})",
+    "event_accept_due": "(accept_due_at) INCLUDE (accepted_at, leaf_now{})",
+    "event_subcategory": "(subcategory, occurred_at) INCLUDE (leaf_now, cell{})",
+}
 
 # As of 0004.
 BEYOND = "(SELECT nullif(current_setting('gridmap.beyond', true), '')::text[])::text[]"
@@ -98,12 +105,20 @@ def upgrade() -> None:
     op.execute(MAKE_ROLES)
     op.execute(TABLE)
     op.execute(POLICIES)
+    _index(", category")
 
 
 def downgrade() -> None:
     """What was closed is open again. The role stays: other databases of the server may use it."""
+    _index("")
     op.execute(BEFORE)
     op.execute("DROP TABLE category_closed")
     op.execute(f"REVOKE SELECT (category) ON event FROM {INTAKE}")
     op.execute(f"REVOKE SELECT ({COUNTED}) ON event FROM {PARTLY}")
     op.execute(f"REVOKE SELECT ON {SHARED} FROM {PARTLY}")
+
+
+def _index(more: str) -> None:
+    for name, columns in INDEXES.items():
+        op.execute(f"DROP INDEX {name}")
+        op.execute(f"CREATE INDEX {name} ON event {columns.format(more)}")
