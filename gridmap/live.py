@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 _NEW = """
 SELECT l.id, l.topic, l.event, l.edition, l.paths::text[], pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     e.category
-FROM change_log l LEFT JOIN event e ON l.topic = 'event' AND e.id = l.event WHERE l.transaction >= %s::text::xid8 ORDER BY l.id
+FROM change_log l LEFT JOIN event e ON l.topic = 'event' AND e.id = l.event
+WHERE l.transaction >= %s::text::xid8 ORDER BY l.id
 """
 
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-import gridmap.models_plans  # noqa: F401  # its tables belong to the same metadata
+import gridmap.models_plans  # its tables belong to the same metadata
 import gridmap.models_rules  # noqa: F401  # the same
 from gridmap.models import Base
 

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import gridmap.models_plans  # noqa: F401  # its tables belong to the same metadata
+import gridmap.models_plans  # its tables belong to the same metadata
 import gridmap.models_rules  # noqa: F401  # the same
 from gridmap import db
 from gridmap.column_types import XID8, Ltree
