@@ -1,7 +1,7 @@
 """Which categories are closed to which roles, and policies that know of it. See docs/adr/0018.
 
-Revision ID: 0008
-Revises: 0007
+Revision ID: 0009
+Revises: 0008
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from alembic import op
 
 from gridmap.sight import ALL, AREAS, COUNTS, INTAKE, LEAVES, MAKE_ROLES, PARTLY, SERVICE
 
-revision: str = "0008"
-down_revision: str | None = "0007"
+revision: str = "0009"
+down_revision: str | None = "0008"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
