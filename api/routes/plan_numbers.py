@@ -62,7 +62,7 @@ def _events(service: Service, principal: Principal, draft: Draft) -> plan_events
         dt.datetime.now(service.settings.time_zone).date(), dt.time(), service.settings.time_zone
     )
     period = periods.Period.of(None, midnight, midnight)
-    selection = Selection(period, principal.scope("counts"))
+    selection = Selection(period, principal.reach("counts"))
     with service.database.reader(sight.counts(principal)) as session:
         return plan_events.events_of(session, draft, selection, service.memory.snapshot)
 
