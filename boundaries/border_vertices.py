@@ -4,6 +4,8 @@ All comparisons are bit for bit: a border that two areas share has the same vert
 """
 
 from dataclasses import dataclass
+from functools import partial
+from math import dist
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from boundaries.check_edges import Edges, Mask, Shapes, edges_of
+from boundaries.exact import Edge, Inserted, Place, insert
 
 Area = shapely.Polygon | shapely.MultiPolygon
 Floats = NDArray[np.float64]
@@ -30,6 +33,15 @@ class NewVertices:
 
     def __len__(self) -> int:
         return len(self.vertex)
+
+    @property
+    def inserted(self) -> Inserted:
+        """The same by edge, from its smaller place to its larger one."""
+        by_edge: dict[Edge, list[Place]] = {}
+        for (one, two), vertex in zip(self.edge.tolist(), self.vertex.tolist(), strict=True):
+            ends = sorted([(one[0], one[1]), (two[0], two[1])])
+            by_edge.setdefault((ends[0], ends[1]), []).append((vertex[0], vertex[1]))
+        return {edge: tuple(sorted(along, key=partial(dist, edge[0]))) for edge, along in by_edge.items()}
 
 
 def keys(xy: Floats) -> NDArray[np.complex128]:
@@ -73,13 +85,17 @@ def new_vertices(area: Area, polygons: Shapes) -> NewVertices:
         area: Polygon or MultiPolygon.
         polygons: a valid coverage that tiles it.
     """
-    edges = edges_of(polygons)
-    ends = edges.ends[outer_edges(edges)].reshape(-1, 2)
-    return _located(area, np.unique(ends[~np.isin(keys(ends), keys(vertices_of(area)))], axis=0))
+    return located(area, outer_vertices(edges_of(polygons)))
 
 
-def _located(area: Area, added: Floats) -> NewVertices:
-    """The edge of the area for each of its new vertices."""
+def outer_vertices(edges: Edges) -> Floats:
+    """The vertices of a coverage's own border, each once."""
+    return np.unique(edges.ends[outer_edges(edges)].reshape(-1, 2), axis=0)
+
+
+def located(area: Area, vertices: Floats) -> NewVertices:
+    """Those of the vertices (n, 2) on the border of an area that it has not, and on which of its edges."""
+    added = vertices[~np.isin(keys(vertices), keys(vertices_of(area)))]
     if not len(added):
         return NewVertices(np.empty((0, 2, 2)), np.empty((0, 2)))
     own = edges_of(np.array([area], dtype=object)).ends
@@ -101,47 +117,14 @@ def with_vertices(polygons: Shapes, new: NewVertices) -> Shapes:
     """
     if not len(new):
         return polygons
-    named = keys(new.edge)
-    low, high = np.minimum(*named.T), np.maximum(*named.T)
-    result = polygons.copy()
+    inserted = new.inserted
     (west, south), (east, north) = new.edge.min(axis=(0, 1)).tolist(), new.edge.max(axis=(0, 1)).tolist()
-    touched = np.flatnonzero(shapely.intersects(polygons, shapely.box(west, south, east, north)))
-    for row in touched.tolist():
-        result[row] = _inserted(polygons[row], new, low, high)
+    result = polygons.copy()
+    for row in np.flatnonzero(shapely.intersects(polygons, shapely.box(west, south, east, north))).tolist():
+        grown = insert(polygons[row], inserted)
+        if grown is not None:
+            result[row] = grown if polygons[row].geom_type == grown.geom_type else grown.geoms[0]
     return result
-
-
-def _inserted(
-    polygon: Area,
-    new: NewVertices,
-    low: NDArray[np.complex128],
-    high: NDArray[np.complex128],
-) -> Area:
-    kind, xy, offsets = shapely.to_ragged_array([polygon])
-    own = keys(xy)
-    ring_end = np.zeros(len(xy), dtype=bool)
-    ring_end[offsets[0][1:] - 1] = True
-    start = np.flatnonzero(~ring_end)
-    # a border has few named edges: sorted once, looked up from the polygon's
-    order = np.argsort(low, kind="stable")
-    here = np.minimum(own[start], own[start + 1])
-    first = np.searchsorted(low[order], here, "left")
-    last = np.searchsorted(low[order], here, "right")
-    positions: list[int] = []
-    values: list[Floats] = []
-    for at in np.flatnonzero(last > first).tolist():
-        far = np.maximum(own[start[at]], own[start[at] + 1])
-        mine = [row for row in order[first[at] : last[at]].tolist() if high[row] == far]
-        away = [float(np.hypot(*(new.vertex[row] - xy[start[at]]))) for row in mine]
-        for _, row in sorted(zip(away, mine, strict=True)):
-            positions.append(int(start[at]) + 1)
-            values.append(new.vertex[row])
-    if not positions:
-        return polygon
-    more = np.searchsorted(np.array(positions), offsets[0], side="left")
-    grown = np.insert(xy, positions, values, axis=0)
-    rebuilt: Area = shapely.from_ragged_array(kind, grown, (offsets[0] + more, *offsets[1:]))[0]
-    return rebuilt
 
 
 def without_vertices(polygons: Shapes, places: Floats) -> Shapes:
@@ -176,17 +159,21 @@ def _thinned(polygons: Shapes, places: NDArray[np.complex128]) -> Shapes:
     return np.asarray(shapely.from_ragged_array(kind, closed, (begin, *offsets[1:])), dtype=object)
 
 
-def without_spare(polygons: Shapes, candidates: Floats) -> Shapes:
-    """A coverage without those of the candidate vertices (n, 2) where no more than two edges meet.
+def spare_vertices(edges: Edges, candidates: Floats) -> Floats:
+    """Those of the candidate vertices (n, 2) of a coverage where no more than two edges meet.
 
     A street or a border between two faces put them there, and what it parted has become one again.
     """
-    if not len(candidates):
-        return polygons
-    edges = edges_of(polygons)
     _, first = np.unique(edges.number, return_index=True)
     ends = keys(edges.ends[first]).ravel()
     ends = ends[np.isin(ends, keys(candidates))]
     places, count = np.unique(ends, return_counts=True)
     spare = places[count == 2]
-    return without_vertices(polygons, np.column_stack([spare.real, spare.imag]))
+    return np.column_stack([spare.real, spare.imag])
+
+
+def without_spare(polygons: Shapes, candidates: Floats) -> Shapes:
+    """A coverage without its `spare_vertices`."""
+    if not len(candidates):
+        return polygons
+    return without_vertices(polygons, spare_vertices(edges_of(polygons), candidates))

@@ -70,8 +70,8 @@ def _block_of(stand: Standing, blocks: Blocks) -> Rows:
     return block
 
 
-def drawn(drawing: Drawing, exact: Mask, whole: Mask) -> tuple[Shapes, Floats]:
-    """The pieces of the area, and the vertices (n, 2) that blocks' borders got.
+def drawn(drawing: Drawing, exact: Mask, whole: Mask) -> tuple[Shapes, Floats, Mask]:
+    """The pieces of the area, the vertices (n, 2) that blocks' borders got, and the blocks that cannot be noded.
 
     Args:
         drawing: what to draw.
@@ -84,17 +84,20 @@ def drawn(drawing: Drawing, exact: Mask, whole: Mask) -> tuple[Shapes, Floats]:
     kept = Ridges(ridges.ends[plain], ridges.block[plain], ridges.buildings[plain])
     inner, crossings = cut(kept, blocks.polygon, frame, blocks.plane)
     lines, edge, place = [inner], [crossings.edge], [crossings.place]
+    stuck = np.zeros(len(blocks), dtype=bool)
     for row in np.flatnonzero(exact & ~whole).tolist():
         found = noded(_lines_in(drawing, row), blocks.polygon[row], beside(frame, row), frame, blocks.plane)
-        if found is not None:
-            lines.append(found[0])
-            edge.append(found[1].edge)
-            place.append(found[1].place)
+        if found is None:
+            stuck[row] = True
+            continue
+        lines.append(found[0])
+        edge.append(found[1].edge)
+        place.append(found[1].place)
     places = np.concatenate(place)
     border = split_frame(frame, Crossings(np.concatenate(edge), places))
     every = once(np.concatenate([border, *lines]))
     pieces = shapely.get_parts(shapely.polygonize(segments(every)))
-    return np.asarray(pieces, dtype=object), places
+    return np.asarray(pieces, dtype=object), places, stuck
 
 
 def _lines_in(drawing: Drawing, block: int) -> Shapes:

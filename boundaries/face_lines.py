@@ -146,7 +146,13 @@ def noded(
     if len(added):
         ends = once(_replaced(ends, added, place))
     middle = ends.mean(axis=1)
-    inner = ends[shapely.contains_xy(block, middle[:, 0], middle[:, 1])]
+    inside = shapely.contains_xy(block, middle[:, 0], middle[:, 1])
+    # what runs along the border is the frame's business: other blocks may split it once more
+    on_border = np.isin(keys(ends), np.concatenate([corners, keys(place)])).all(axis=1)
+    chord = np.flatnonzero(inside & on_border)
+    along, _ = tree.query(shapely.points(middle[chord]), predicate="dwithin", distance=SAME_M / plane.north_m)
+    inside[chord[along]] = False
+    inner = ends[inside]
     fresh = ~(keys(place)[:, None] == keys(frame.ends[edge])).any(axis=1)
     return inner, Crossings(edge[fresh], place[fresh])
 

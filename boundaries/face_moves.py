@@ -53,10 +53,18 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Two areas after a move, EPSG:4326, and the new vertices that others on their border have to take over."""
+    """Two areas after a move, EPSG:4326.
+
+    Attributes:
+        scope: what the giving area keeps.
+        neighbour: the taking area.
+        land: what changed hands; of the giving area with `added` it is a part by whole edges (`exact.combine`).
+        added: new vertices on the giving area's border, for whoever shares its edges.
+    """
 
     scope: Area
     neighbour: Area
+    land: Area
     added: NewVertices
 
 
@@ -182,7 +190,7 @@ def moved(faces: Faces, move: Move, neighbour: Area, *, smooth_m: float = SMOOTH
         raise InvalidInput("These buildings would tear an area apart.", code="not_contiguous")
     used = keys(vertices_of(np.array([three[0], grown], dtype=object)))
     stays = np.isin(keys(faces.added.vertex), used)
-    return Moved(three[0], grown, NewVertices(faces.added.edge[stays], faces.added.vertex[stays]))
+    return Moved(three[0], grown, three[1], NewVertices(faces.added.edge[stays], faces.added.vertex[stays]))
 
 
 def _smoothed(sides: Shapes, faces: Faces, goes: Mask, smooth_m: float) -> Shapes:

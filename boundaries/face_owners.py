@@ -71,12 +71,16 @@ def _first(tree: shapely.STRtree, points: Shapes) -> Rows:
 
 
 def _homes(pieces: Shapes, block: Rows, drawing: Drawing) -> Rows:
-    """The piece, in its own block, that each building's place lies in, -1 where there is none."""
+    """The piece, in its own block, that each building's place lies in; -1 where its block has no piece."""
     building, at = shapely.STRtree(pieces).query(drawing.stand.place, predicate="intersects")
     own = block[at] == drawing.block[building]
     home = np.full(len(drawing.block), np.iinfo(np.int64).max, dtype=np.int64)
     np.minimum.at(home, building[own], at[own])
     home[home == np.iinfo(np.int64).max] = -1
+    for row in np.flatnonzero(home < 0).tolist():  # between the last bits of two pieces
+        near = np.flatnonzero(block == drawing.block[row])
+        if len(near):
+            home[row] = near[np.argmin(shapely.distance(pieces[near], drawing.stand.place[row]))]
     return home
 
 

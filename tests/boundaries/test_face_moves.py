@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from boundaries.blocks import blocks_of
 from boundaries.border_vertices import new_vertices, with_vertices
+from boundaries.exact import combine
 from boundaries.face_graph import contact_m, graph_of
 from boundaries.face_moves import moved, planned_move
 from boundaries.faces import Buildings, faces_of
@@ -79,6 +80,11 @@ def check(faces, move, neighbour, others=()):
     before = with_vertices(shapes(faces.scope, neighbour), after.added)
     unions = [shapely.coverage_union_all(each) for each in (coverage[:2], before)]
     assert shapely.equals_exact(*[shapely.normalize(each) for each in unions], 0.0)
+    # the same by the way that edits of a plan go
+    kept, grown = combine([before[0]], [after.land]), combine([before[1], after.land])
+    for mine, edited in ((after.scope, kept), (after.neighbour, grown)):
+        pair = [shapely.normalize(shapely.multipolygons(shapely.get_parts(each))) for each in (mine, edited)]
+        assert shapely.equals_exact(*pair, 0.0)
     return after
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import affinity
 
+from boundaries import faces as faces_module
 from boundaries.border_vertices import keys, vertices_of, with_vertices
 from boundaries.faces import Buildings, faces_of
 from gridmap.errors import InvalidInput
@@ -33,6 +34,7 @@ def exact(faces):
     assert (faces.face_of[faces.building[lived_in]] == np.flatnonzero(lived_in)).all()
     assert (np.diff(faces.building[lived_in]) > 0).all()
     assert not faces.households[~lived_in].any()
+    assert len(faces.undivided) == 0
     return True
 
 
@@ -128,6 +130,26 @@ def test_the_given_place_decides():
     assert inside(found, given_place).all()
 
 
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_where_lines_do_not_come_out_right_faces_stay_exact(failing, monkeypatch):
+    real, drawn = faces_module.drawn, []
+
+    def torn(plan, exact, whole):
+        drawn.append(whole.copy())
+        pieces, places, stuck = real(plan, exact, whole)
+        return (pieces[1:] if len(drawn) <= failing else pieces), places, stuck
+
+    monkeypatch.setattr(faces_module, "drawn", torn)
+    found = faces_of(
+        SCOPE, stock(place(20, 20), place(40, 20), place(20, 80)), shapes(line((-9, 50), (109, 50)))
+    )
+    assert len(drawn) == failing + 1
+    assert tiles(SCOPE, found.polygon)
+    assert (len(found.undivided) > 0) == (failing > 1)
+    assert inside(found, found.shape).all()
+    assert found.households.sum() == 6
+
+
 def test_buildings_outside_are_named():
     with pytest.raises(InvalidInput) as refused:
         faces_of(SCOPE, stock(place(50, 50), place(-5, 50), box(150, 0, 160, 10)))
@@ -181,4 +203,5 @@ def test_faces_of_real_places(name, at_most):
     assert exact(found)
     within = shapely.covered_by(homes[found.cut], scope)
     assert within.sum() <= at_most
+    assert len(found.shared) <= 4
     assert inside(found, shapely.point_on_surface(homes)).all()
