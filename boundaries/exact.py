@@ -120,67 +120,6 @@ def _rebuilt(polygon: Any, rings: Shapes) -> shapely.MultiPolygon:
     return shapely.MultiPolygon(polygons)
 
 
-def vertices_between(polygon: Any, pieces: Sequence[Any]) -> Inserted:
-    """New vertices that pieces of a polygon have on its border.
-
-    Args:
-        polygon: (Multi)Polygon.
-        pieces: (Multi)Polygons that tile it, apart from vertices on its edges.
-
-    Raises:
-        InvalidInput: `inexact`: they do not tile it.
-    """
-    outline = edges_of(_shapes([combine(pieces)]))
-    directed = {
-        (tuple(a), tuple(b)): None
-        for (a, b), sign in zip(outline.ends.tolist(), outline.sign.tolist(), strict=True)
-        for a, b in ([(a, b)] if sign > 0 else [(b, a)])
-    }
-    following: dict[Place, list[Place]] = {}
-    for here, there in directed:
-        following.setdefault(here, []).append(there)
-    own = edges_of(_shapes([polygon]))
-    inserted: dict[Edge, tuple[Place, ...]] = {}
-    for (a, b), sign in zip(own.ends.tolist(), own.sign.tolist(), strict=True):
-        here, there = (tuple(a), tuple(b)) if sign > 0 else (tuple(b), tuple(a))
-        if (here, there) in directed:
-            continue
-        between = _between(following, here, there)
-        inserted[(here, there) if here < there else (there, here)] = tuple(
-            between if here < there else between[::-1]
-        )
-    return inserted
-
-
-def _between(following: Mapping[Place, Sequence[Place]], here: Place, there: Place) -> list[Place]:
-    """The places on the way from one to another, straight ahead."""
-    found: list[Place] = []
-    at = here
-    while at != there:
-        choices = [
-            each for each in following.get(at, ()) if _ahead(here, there, each) > _ahead(here, there, at)
-        ]
-        if not choices:
-            raise InvalidInput(
-                "边界不吻合 The pieces do not follow the border of what they are pieces of",
-                code="inexact",
-                findings=[{"code": "inexact", "where": list(here), "message": "pieces leave the border"}],
-            )
-        at = min(choices, key=lambda each: _aside(here, there, each))
-        found.append(at)
-    return found[:-1]
-
-
-def _ahead(here: Place, there: Place, place: Place) -> float:
-    dx, dy = there[0] - here[0], there[1] - here[1]
-    return ((place[0] - here[0]) * dx + (place[1] - here[1]) * dy) / (dx * dx + dy * dy)
-
-
-def _aside(here: Place, there: Place, place: Place) -> float:
-    dx, dy = there[0] - here[0], there[1] - here[1]
-    return abs((place[0] - here[0]) * dy - (place[1] - here[1]) * dx)
-
-
 def shared_length(one: Any, others: Iterable[Any]) -> list[float]:
     """Length in degrees of the border that a polygon shares, vertex for vertex, with each of others."""
     rest = list(others)

@@ -7,7 +7,7 @@ import shapely
 from boundaries import redraw
 from boundaries.cutting import cut
 from boundaries.draft import Draft
-from boundaries.exact import combine, insert, vertices_between
+from boundaries.exact import combine, insert
 from boundaries.homes import World
 from gridmap.errors import GridmapError, InvalidInput, NotFound
 from tests.boundaries.redraw_ground import county, edition, faults, free_land, geojson, ground, requests
@@ -362,5 +362,4 @@ def test_new_vertices_come_onto_an_edge_from_either_side():
     assert grown is not None
     assert (1.0, 0.7) in set(map(tuple, shapely.get_coordinates(grown).tolist()))
     assert insert(shapely.box(5, 5, 6, 6), pieces.inserted) is None
-    assert vertices_between(left, pieces.face.tolist()) == dict(pieces.inserted)
     assert World().used == frozenset()
