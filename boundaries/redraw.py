@@ -238,8 +238,9 @@ def reshape(work: Redrawing, request: Request) -> None:
 
 
 def move(work: Redrawing, request: Request) -> None:
-    """`{buildings, to}`: buildings go to a neighbour with the ground around them."""
-    redraw_faces.move(work, codes_of(request, "buildings"), work.take(code_of(request, "to")))
+    """`{buildings, to, along?}`: buildings go to a neighbour with the ground around them; `along`: also those between."""
+    to = work.take(code_of(request, "to"))
+    redraw_faces.move(work, codes_of(request, "buildings"), to, along=request.get("along") is True)
 
 
 OPS: Mapping[str, Callable[[Redrawing, Request], None]] = {
