@@ -142,7 +142,7 @@ def test_everybody_and_strangers_cannot_be_moved():
 
 def test_a_smoother_border_cuts_no_house():
     row, column = np.divmod(np.arange(30), 5)
-    houses = corners(*np.column_stack([12.0 + 19 * column, 10.0 + 15 * row + 3 * (column % 2)]))
+    houses = corners(*np.column_stack([8.0 + 18 * column + 12 * (row % 2), 10.0 + 15 * row]))
     faces = faces_of(WEST, houses)
     graph = graph_of(faces)
     east = np.flatnonzero(contact_m(graph, with_vertices(shapes(EAST), faces.added)[0])[faces.face_of] >= 1)
@@ -150,7 +150,7 @@ def test_a_smoother_border_cuts_no_house():
     assert move.holds
     rough, smooth = moved(faces, move, EAST, smooth_m=0), moved(faces, move, EAST)
     assert shapely.get_num_coordinates(smooth.scope) < shapely.get_num_coordinates(rough.scope)
-    for each in (rough, smooth):
+    for each in (rough, smooth, moved(faces, move, EAST, smooth_m=40)):
         whole = shapely.covers(each.scope, faces.shape) | shapely.covers(each.neighbour, faces.shape)
         assert whole.all()
 
