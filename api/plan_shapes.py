@@ -48,6 +48,7 @@ def whole(service: Service, session: Session, principal: Principal, plan: Plan) 
     redoable = sum(each.number > plan.head for each in journal)
     own = plan_life.is_own(principal, plan, plan_store.redrawn_by(session, plan.id))
     return shaped | {
+        "in_force_from": plan_store.in_force_from(session, plan.edition),
         "edits": plan.head,
         "redoable": redoable,
         "journal": [

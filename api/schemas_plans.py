@@ -3,9 +3,9 @@
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from api.schemas import Finite, Name, _storable
+from api.schemas import Finite, Name, Text
 
 Code = Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,255}$")]
 State = Literal["draft", "submitted", "approved", "published", "rejected", "withdrawn"]
@@ -13,8 +13,8 @@ Revision = Annotated[
     int,
     Field(ge=1, lt=2**31, description="Of the plan as it was seen; another one since: 409 `stale_revision`."),
 ]
-Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
-Words = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_storable)]
+Reason = Annotated[Text, Field(min_length=1, max_length=500)]
+Words = Annotated[Text, Field(min_length=1, max_length=2000)]
 Position = Annotated[list[Finite], Field(min_length=2, max_length=3)]
 Grid = Annotated[Code, Field(description="Code of an area inside the plan's scope.")]
 
@@ -90,7 +90,7 @@ class Move(_In):
     revision: Revision
     op: Literal["move"]
     buildings: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]],
+        list[Annotated[Text, Field(min_length=1, max_length=255)]],
         Field(min_length=1, max_length=20_000),
     ]
     to: Grid
@@ -148,6 +148,16 @@ class RejectIn(_In):
 
     revision: Revision
     reason: Reason
+
+
+class PublishIn(_In):
+    """A plan becomes the next edition."""
+
+    revision: Revision
+    effective_from: Annotated[
+        Text | None,
+        Field(max_length=64, description="RFC 3339 with a zone, or a date; in the future. By default now."),
+    ] = None
 
 
 class CommentIn(_In):
@@ -240,6 +250,7 @@ class PlanSummary(BaseModel):
 class Plan(PlanSummary):
     """A plan."""
 
+    in_force_from: dt.datetime | None = Field(None, description="From when the edition is in force.")
     edits: int = Field(description="Edits in force.")
     redoable: int = Field(description="Edits that can be redone.")
     journal: list[JournalEntry] = Field(description="The last 200 edits.")

@@ -15,6 +15,7 @@ SUBMITTED: Final[frozenset[State]] = frozenset({"submitted"})
 APPROVED: Final[frozenset[State]] = frozenset({"approved"})
 WITH_APPROVER: Final[frozenset[State]] = SUBMITTED | APPROVED
 OPEN: Final[frozenset[State]] = WITH_APPROVER | IN_WORK
+UNAPPROVED: Final[Mapping[str, Any]] = {"approved_by": None, "approved_at": None, "notice_until": None}
 
 
 def submit(desk: Desk, number: int, revision: int) -> Plan:
@@ -57,7 +58,7 @@ def withdraw(desk: Desk, number: int, revision: int) -> Plan:
     """
     plan = desk.take(number, revision, "plan")
     require_state(plan, OPEN - {"withdrawn"}, "withdraw")
-    return desk.change(plan, "withdraw", state="withdrawn", **_UNAPPROVED)
+    return desk.change(plan, "withdraw", state="withdrawn", **UNAPPROVED)
 
 
 def approve(desk: Desk, number: int, revision: int) -> Plan:
@@ -101,7 +102,7 @@ def reject(desk: Desk, number: int, revision: int, reason: str) -> Plan:
         rejected_by=desk.by.name,
         rejected_at=_now(),
         rejected_reason=reason,
-        **_UNAPPROVED,
+        **UNAPPROVED,
     )
 
 
@@ -163,9 +164,6 @@ def may(
     if plan.state in WITH_APPROVER:
         allowed.append("comment")
     return allowed
-
-
-_UNAPPROVED: Final[Mapping[str, Any]] = {"approved_by": None, "approved_at": None, "notice_until": None}
 
 
 def _now() -> dt.datetime:

@@ -320,3 +320,14 @@ def taken_codes(session: Session, plan: int) -> list[str]:
 def newest_edition(session: Session) -> int:
     """The newest edition, also one whose moment has not come; 0 where there is none."""
     return int(session.execute(sa.text("SELECT coalesce(max(id), 0) FROM edition")).scalar_one())
+
+
+def in_force_from(session: Session, edition: int | None) -> dt.datetime | None:
+    """The moment from which an edition is in force; None for none, and for since ever."""
+    if edition is None:
+        return None
+    moment: dt.datetime | None = session.execute(
+        sa.text("SELECT nullif(in_force_from, '-infinity') FROM edition WHERE id = :edition"),
+        {"edition": edition},
+    ).scalar_one()
+    return moment

@@ -71,23 +71,24 @@ class Desk:
         self._say(plan, "open", redraws=False, detail={"base": plan.base})
         return plan
 
-    def take(self, number: int, revision: int, action: Action) -> Plan:
+    def take(self, number: int, revision: int, *actions: Action) -> Plan:
         """A plan to be changed, locked.
 
         Args:
             number: of the plan.
             revision: that somebody saw.
-            action: `plan` or `approve`.
+            *actions: `plan`, `approve`; one of them must be somebody's in all of the plan's area.
 
         Raises:
             Forbidden: the role does not allow it, or not in all of this plan's area.
             NotFound: `unknown_plan`: not within the areas of somebody who may look at it.
             Conflict: `stale_revision`, with who did what since.
         """
-        self.by.require(action)
+        self.by.require(next(filter(self.by.may, actions), actions[0]))
         plan = plan_store.find(self.session, plan_store.seen_by(self.by), number, lock=True)
-        if not self.by.scope(action).holds(plan.path):
-            raise Forbidden(f"Your areas for this ({action}) do not hold {plan.scope}", code="area_forbids")
+        if not any(self.by.scope(action).holds(plan.path) for action in actions):
+            said = ", ".join(actions)
+            raise Forbidden(f"Your areas for this ({said}) do not hold {plan.scope}", code="area_forbids")
         if plan.revision != revision:
             raise self._stale(plan, revision)
         return plan
@@ -148,6 +149,25 @@ class Desk:
         self._say(after, op, redraws=redraws, detail=detail or {}, reason=reason, before=plan)
         return after
 
+    def comment(self, plan: Plan, text: str) -> int:
+        """Stores what somebody has to say of a plan, which does not change by it; returns its number."""
+        number: int = self.session.execute(
+            sa.text("INSERT INTO plan_comment (plan, actor, text) VALUES (:plan, :by, :text) RETURNING id"),
+            {"plan": plan.id, "by": self.by.name, "text": text},
+        ).scalar_one()
+        entry = Entry(
+            self.by.name,
+            "plan.comment",
+            f"plan:{plan.id}",
+            plan.scope,
+            (plan.path,),
+            after={"text": text},
+            detail={"comment": number},
+        )
+        record(self.session, entry)
+        self._tell(plan)
+        return number
+
     def _say(
         self,
         plan: Plan,
@@ -187,6 +207,9 @@ class Desk:
                 detail={**detail, "revision": plan.revision},
             ),
         )
+        self._tell(plan)
+
+    def _tell(self, plan: Plan) -> None:
         # Open pages look at the plan anew; the number of what changed stands where an event's does.
         self.session.execute(
             sa.text(

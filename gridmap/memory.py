@@ -96,6 +96,8 @@ class Memory:
             due = self._timeline.at(dt.datetime.now(dt.UTC))
             if due is not None and due != self._snapshot.edition:
                 began = time.perf_counter()
+                if self._snapshot.edition:  # plans and questions about yesterday go on asking for it
+                    self._keep(self._snapshot)
                 self._snapshot = taken = snapshots.load(session, due)
                 spent, size = time.perf_counter() - began, taken.index.nbytes / 1e6
                 _log.info("edition %d: %d areas read and indexed in %.2f s, the index takes %.0f MB",
@@ -137,7 +139,11 @@ class Memory:
         with self._database.reader() as session:
             older = snapshots.load(session, number)
         with self._lock:
-            self._older[number] = older
-            while len(self._older) > KEPT_EDITIONS:
-                self._older.popitem(last=False)
+            self._keep(older)
         return older
+
+    def _keep(self, older: Snapshot) -> None:
+        self._older[older.edition] = older
+        self._older.move_to_end(older.edition)
+        while len(self._older) > KEPT_EDITIONS:
+            self._older.popitem(last=False)

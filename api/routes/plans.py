@@ -18,6 +18,7 @@ from boundaries.plan_edits import Drawn
 from boundaries.planning import Desk, check_name
 from gridmap.access import Principal
 from gridmap.errors import InvalidInput, NotFound
+from gridmap.sight import Sight
 
 router = APIRouter(prefix="/api/plans", tags=["plans"])
 Number = Annotated[int, Path(ge=0, lt=2**63)]
@@ -28,21 +29,22 @@ Areas = Annotated[
     ),
 ]
 STATES = ("draft", "submitted", "approved", "published", "rejected", "withdrawn")
-_STEP: dict[int | str, dict[str, Any]] = {
+STEP: dict[int | str, dict[str, Any]] = {
     200: {"model": Plan},
     **problems.documented(401, 403, 404, 409, 422, 503),
 }
 
 
 @contextmanager
-def desk(service: Service, principal: Principal) -> Iterator[Desk]:
+def desk(service: Service, principal: Principal, sight: Sight | None = None) -> Iterator[Desk]:
     """Somebody at work at plans; committed at the end, and told to open pages."""
-    with service.database.writer() as session:
+    with service.database.writer(sight) as session:
         yield Desk(session, principal, service.memory.edition, service.grounds, service.settings)
     service.live.changed()
 
 
-def _answer(service: Service, at: Desk, drawn: Drawn, areas: Which = "true", status: int = 200) -> Response:
+def answer(service: Service, at: Desk, drawn: Drawn, areas: Which = "true", status: int = 200) -> Response:
+    """A plan after a call."""
     shaped = plan_shapes.whole(service, at.session, at.by, drawn.plan)
     if areas == "false":
         body = plan_shapes.without_areas(shaped)
@@ -58,7 +60,7 @@ def open_plan(asked: PlanIn, service: TheService, principal: ThePrincipal, areas
     """Opens a plan on an area, against the newest edition."""
     with desk(service, principal) as at:
         plan = at.open(check_name(asked.name), asked.scope)
-        return _answer(service, at, Drawn(plan, at.draft(plan)), areas, 201)
+        return answer(service, at, Drawn(plan, at.draft(plan)), areas, 201)
 
 
 @router.get("", responses={200: {"model": Plans}, **problems.documented(401, 403, 404, 422, 503)})
@@ -148,69 +150,70 @@ def check(plan: Number, service: TheService, principal: ThePrincipal, session: T
     )
 
 
-@router.post("/{plan:int}/edits", responses=_STEP)
+@router.post("/{plan:int}/edits", responses=STEP)
 def edit(
     plan: Number, asked: EditIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Draws on a plan; what cannot be is refused with its place, and the plan stays as it was."""
     with desk(service, principal) as at:
         drawn = plan_edits.edit(at, plan, asked.root.revision, asked.request())
-        return _answer(service, at, drawn, areas)
+        return answer(service, at, drawn, areas)
 
 
-@router.post("/{plan:int}/undo", responses=_STEP)
+@router.post("/{plan:int}/undo", responses=STEP)
 def undo(
     plan: Number, asked: RevisionIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Takes the newest edit in force back."""
     with desk(service, principal) as at:
-        return _answer(service, at, plan_edits.undo(at, plan, asked.revision), areas)
+        return answer(service, at, plan_edits.undo(at, plan, asked.revision), areas)
 
 
-@router.post("/{plan:int}/redo", responses=_STEP)
+@router.post("/{plan:int}/redo", responses=STEP)
 def redo(
     plan: Number, asked: RevisionIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Does the edit again that was taken back last."""
     with desk(service, principal) as at:
-        return _answer(service, at, plan_edits.redo(at, plan, asked.revision), areas)
+        return answer(service, at, plan_edits.redo(at, plan, asked.revision), areas)
 
 
-@router.post("/{plan:int}/submit", responses=_STEP)
+@router.post("/{plan:int}/submit", responses=STEP)
 def submit(
     plan: Number, asked: RevisionIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Hands a plan to the approver; refused with the errors that the edition did not have."""
     with desk(service, principal) as at:
-        return _stepped(service, at, plan_life.submit(at, plan, asked.revision), areas)
+        return stepped(service, at, plan_life.submit(at, plan, asked.revision), areas)
 
 
-@router.post("/{plan:int}/withdraw", responses=_STEP)
+@router.post("/{plan:int}/withdraw", responses=STEP)
 def withdraw(
     plan: Number, asked: RevisionIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Takes a plan back; drawn on again it is a draft again."""
     with desk(service, principal) as at:
-        return _stepped(service, at, plan_life.withdraw(at, plan, asked.revision), areas)
+        return stepped(service, at, plan_life.withdraw(at, plan, asked.revision), areas)
 
 
-@router.post("/{plan:int}/approve", responses=_STEP)
+@router.post("/{plan:int}/approve", responses=STEP)
 def approve(
     plan: Number, asked: RevisionIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Approves a plan that somebody else drew and submitted; a notice begins, where there is one."""
     with desk(service, principal) as at:
-        return _stepped(service, at, plan_life.approve(at, plan, asked.revision), areas)
+        return stepped(service, at, plan_life.approve(at, plan, asked.revision), areas)
 
 
-@router.post("/{plan:int}/reject", responses=_STEP)
+@router.post("/{plan:int}/reject", responses=STEP)
 def reject(
     plan: Number, asked: RejectIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Sends a plan back with the reason; drawn on again it is a draft again."""
     with desk(service, principal) as at:
-        return _stepped(service, at, plan_life.reject(at, plan, asked.revision, asked.reason), areas)
+        return stepped(service, at, plan_life.reject(at, plan, asked.revision, asked.reason), areas)
 
 
-def _stepped(service: Service, at: Desk, plan: plan_store.Plan, areas: Which) -> Response:
-    return _answer(service, at, Drawn(plan, at.draft(plan)), areas)
+def stepped(service: Service, at: Desk, plan: plan_store.Plan, areas: Which) -> Response:
+    """A plan after a call that drew nothing."""
+    return answer(service, at, Drawn(plan, at.draft(plan)), areas)

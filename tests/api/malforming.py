@@ -47,6 +47,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "line": {"type": "LineString", "coordinates": [[112.001, 29.9], [112.001, 30.1]]},
     },
     "POST /api/plans/{plan}/reject": {"revision": 1, "reason": "x"},
+    "POST /api/plans/{plan}/publish": {"revision": 1, "effective_from": "2099-01-01"},
+    "POST /api/plans/{plan}/comments": {"text": "x"},
     "POST /api/me/password": {"old": "a long enough password", "new": "x"},
 }  # fmt: skip
 COUNTED = (

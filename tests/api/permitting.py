@@ -104,6 +104,7 @@ READING: dict[str, str] = {
     "GET /api/plans/{plan}": "",
     "GET /api/plans/{plan}/check": "",
     "GET /api/plans/{plan}/metrics": "",
+    "GET /api/plans/{plan}/comments": "",
     "GET /healthz": "",
     "GET /readyz": "",
     "GET /metrics": "",
@@ -134,14 +135,19 @@ WRITING: dict[str, Callable[[str, Target], dict[str, Any]]] = {
     },
     **{
         f"POST /api/plans/{{plan}}/{step}": lambda *_: {"json": {"revision": 0}}
-        for step in ("undo", "redo", "submit", "withdraw", "approve")
+        for step in ("undo", "redo", "submit", "withdraw", "approve", "rebase", "publish")
     },
     "POST /api/plans/{plan}/reject": lambda *_: {"json": {"revision": 0, "reason": "x"}},
+    "POST /api/plans/{plan}/comments": lambda *_: {"json": {"text": "x"}},
 }
 # The state in which a step on a plan is possible; else `draft`.
 STATES = {
     "POST /api/plans/{plan}/approve": "submitted",
     "POST /api/plans/{plan}/reject": "submitted",
+    "POST /api/plans/{plan}/rebase": "submitted",
+    "POST /api/plans/{plan}/publish": "approved",
+    "GET /api/plans/{plan}/comments": "approved",
+    "POST /api/plans/{plan}/comments": "approved",
 }
 OPERATIONS = [*READING, *WRITING]
 LAYERS = ("grids", "areas", "buildings", "streets", "events", "heat")
@@ -165,9 +171,15 @@ class World:
         with self.app.database.writer() as session:
             session.execute(
                 sa.text(
-                    "UPDATE plan SET state = :state, head = 1, submitted_by = 'planner' WHERE id = ANY(:plans)"
+                    "UPDATE plan SET state = :state, head = 1, submitted_by = 'planner', edition = NULL,"
+                    " base = (SELECT max(id) FROM edition) WHERE id = ANY(:plans)"
                 ),
                 {"state": STATES.get(operation, "draft"), **plans},
+            )
+            # a name that no edition has: whoever published took the last one
+            session.execute(
+                sa.text("UPDATE plan_area SET name = :name WHERE plan = ANY(:plans) AND edit = 1"),
+                {"name": f"n{next(_numbers)}", **plans},
             )
             session.execute(
                 sa.text("DELETE FROM plan_step WHERE plan = ANY(:plans) AND actor <> 'planner'"), plans

@@ -1,72 +1,39 @@
 """Plans over HTTP: opened, drawn on, undone, submitted, approved; by whom, and what is refused."""
 
-import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import shapely
 import sqlalchemy as sa
 
-from gridmap import accounts
-from tests.api.conftest import SIDE, SOUTH, WEST
-
-TOWN, VILLAGE = "990126001", "990126001001"
-MICRO, NEXT = "99012600100100101", "99012600100100102"
-EAST = "990126002"
-_names = itertools.count(1)
+from api.routes import site
+from gridmap.live import Change
+from tests.api.planning import (
+    EAST,
+    MICRO,
+    NEXT,
+    TOWN,
+    VILLAGE,
+    born,
+    features,
+    geometry,
+    line,
+    opened,
+    rename,
+    split,
+    staffed,
+    step,
+)
 
 
 @pytest.fixture(scope="module")
 def county(module_app):
-    with module_app.database.writer() as session:
-        for name, role, area in (
-            ("wp", "planner", TOWN),
-            ("wp2", "planner", TOWN),
-            ("ep", "planner", EAST),
-            ("wa", "approver", TOWN),
-            ("va", "approver", VILLAGE),
-            ("both", "planner", TOWN),
-        ):
-            accounts.add_account(session, name, [(role, area)])
-        session.execute(
-            sa.text("INSERT INTO account_role SELECT id, 'approver', :town FROM account WHERE name = 'both'"),
-            {"town": TOWN},
-        )
-    module_app.service.memory.refresh()
-    return module_app
+    return staffed(module_app)
 
 
 @pytest.fixture
 def wp(county):
     return county.as_("wp")
-
-
-def opened(caller, scope=TOWN):
-    answer = caller.post("/api/plans", json={"name": f"方案{next(_names)}", "scope": scope})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-def line(*places):
-    coordinates = [[WEST + SIDE * x, SOUTH + SIDE * y] for x, y in places]
-    return {"type": "LineString", "coordinates": coordinates}
-
-
-def step(caller, plan, what, status=200, **body):
-    answer = caller.post(f"/api/plans/{plan['id']}/{what}", json={"revision": plan["revision"], **body})
-    assert answer.status_code == status, answer.text
-    return answer.json()
-
-
-def split(caller, plan, grid=MICRO, x=0.3, status=200):
-    return step(caller, plan, "edits", status, op="split", grid=grid, line=line((x, -1), (x, 3)))
-
-
-def rename(caller, plan, name, grid=NEXT, status=200):
-    return step(caller, plan, "edits", status, op="rename", grid=grid, name=name)
-
-
-def features(plan):
-    return {each["properties"]["code"]: each for each in plan["areas"]["features"]}
 
 
 def test_a_plan_opens_with_the_areas_of_its_scope(wp):
@@ -93,17 +60,15 @@ def test_an_edit_undone_and_redone(wp):
     plan = opened(wp)
     after = split(wp, plan)
     found = features(after)
-    (born,) = (code for code, each in found.items() if each["properties"]["fate"] == "new")
+    (new,) = born(after)
     assert after["head"] == 1
     assert after["revision"] == 2
     assert found[MICRO]["properties"]["fate"] == "changed"
     # the building in the middle stays in the larger piece
-    assert (found[MICRO]["properties"]["households"], found[born]["properties"]["households"]) == (60, 0)
-    both = shapely.union_all(
-        [shapely.from_geojson(shapely_json(found[code]["geometry"])) for code in (MICRO, born)]
-    )
-    before = features(plan)[MICRO]["geometry"]
-    assert both.area == pytest.approx(shapely.from_geojson(shapely_json(before)).area, rel=1e-12)
+    assert (found[MICRO]["properties"]["households"], found[new]["properties"]["households"]) == (60, 0)
+    both = shapely.union_all([shapely.from_geojson(geometry(found[code])) for code in (MICRO, new)])
+    before = shapely.from_geojson(geometry(features(plan)[MICRO]))
+    assert both.area == pytest.approx(before.area, rel=1e-12)
     assert {each["op"] for each in after["journal"]} == {"split"}
     back = step(wp, after, "undo")
     assert {code: each["geometry"] for code, each in features(back).items()} == {
@@ -116,12 +81,6 @@ def test_an_edit_undone_and_redone(wp):
     assert again["revision"] == 4
     seen = wp.get(f"/api/plans/{plan['id']}").json()
     assert seen["areas"] == after["areas"]
-
-
-def shapely_json(geometry):
-    import orjson
-
-    return orjson.dumps(geometry).decode()
 
 
 def test_undo_and_redo_end(wp):
@@ -262,11 +221,7 @@ def test_errors_that_the_edition_did_not_have_keep_it_from_being_submitted(count
 
 def test_codes_of_other_plans_are_not_given_again(wp):
     first, second = split(wp, opened(wp)), split(wp, opened(wp))
-    born = [
-        {code for code, each in features(plan).items() if each["properties"]["fate"] == "new"}
-        for plan in (first, second)
-    ]
-    assert len(born[0] | born[1]) == 2
+    assert len({*born(first), *born(second)}) == 2
 
 
 def test_only_areas_that_differ_or_none(wp):
@@ -312,3 +267,83 @@ def test_who_sees_and_who_draws(county, wp):
     assert wp.post("/api/plans", json={"name": "东", "scope": EAST}).json()["code"] == "unknown_area"
     assert wp.post("/api/plans", json={"name": "叶", "scope": MICRO}).json()["code"] == "bad_scope"
     assert approver.post("/api/plans", json={"name": "x", "scope": TOWN}).status_code == 403
+
+
+def test_an_edit_reads_no_building_twice(county, wp):
+    plan = opened(wp)
+    plan = rename(wp, plan, "甲")
+    statements = []
+    engine = county.service.database.engine
+
+    def heard(_connection, _cursor, statement, *_):
+        statements.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", heard)
+    try:
+        plan = rename(wp, plan, "乙")
+        once = list(statements)
+        county.service.grounds.forget()  # as when households are counted anew
+        rename(wp, plan, "丙")
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", heard)
+    assert not any("FROM building" in each for each in once)
+    assert len(once) <= 18
+    assert sum("FROM building" in each for each in statements) == 1
+
+
+def test_counts_follow_a_load_of_buildings(county, wp):
+    path = f"/api/plans/{opened(wp, VILLAGE)['id']}"
+    tag = wp.get(path).headers["etag"]
+    with county.database.writer() as session:
+        session.execute(
+            sa.text("UPDATE building SET households = households + 1 WHERE code = :code"),
+            {"code": f"b{NEXT}"},
+        )
+    try:
+        county.service.grounds.forget()
+        answer = wp.get(path, headers={"if-none-match": tag})
+        assert answer.status_code == 200
+        assert features(answer.json())[NEXT]["properties"]["households"] == 62
+    finally:
+        with county.database.writer() as session:
+            session.execute(
+                sa.text("UPDATE building SET households = households - 1 WHERE code = :code"),
+                {"code": f"b{NEXT}"},
+            )
+        county.service.grounds.forget()
+
+
+def test_two_edits_at_once_one_goes_the_other_is_told(county):
+    plan = opened(county.as_("wp"))
+    callers = [county.as_(name) for name in ("wp", "wp2")] * 3
+    body = {"revision": plan["revision"], "op": "split", "grid": MICRO, "line": line((0.3, -1), (0.3, 3))}
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda each: each.post(f"/api/plans/{plan['id']}/edits", json=body), callers))
+    assert sorted(each.status_code for each in answers) == [200] + [409] * 5
+    assert {each.json()["code"] for each in answers if each.status_code == 409} == {"stale_revision"}
+
+
+def test_plans_drawn_at_once_give_different_codes(county, wp):
+    plans = [opened(wp, VILLAGE) for _ in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        drawn = list(pool.map(lambda plan: split(county.as_("wp"), plan), plans))
+    assert len({code for plan in drawn for code in born(plan)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("who", "below", "told"),
+    [
+        ("wp", None, True),
+        ("wp", f"990126.{TOWN}.{VILLAGE}", True),
+        ("wp", "990126", True),
+        ("wp", f"990126.{EAST}", False),
+        ("ep", None, False),
+        ("village", None, False),
+        ("va", None, False),
+    ],
+)
+def test_open_pages_hear_of_it(county, who, below, told):
+    principal = county.service.identities.read(county.service.tokens.read(county.token(who)))
+    change = Change(7, "plan", 3, 1, (f"990126.{TOWN}",))
+    said = site._said(change, principal, below)
+    assert (said == b'id: 7\nevent: plan\ndata: {"id":3}\n\n') if told else (said is None)

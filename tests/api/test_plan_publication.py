@@ -1,0 +1,181 @@
+"""Plans that are published: the next edition, one after the other, rebased, on notice."""
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from tests.api.conftest import SIDE, SOUTH, WEST
+from tests.api.planning import TOWN, born, features, opened, rename, split, staffed, step
+
+
+@pytest.fixture(scope="module")
+def county(module_app):
+    """Each test has comprehensive grids of its own in it."""
+    return staffed(module_app)
+
+
+@pytest.fixture
+def wp(county):
+    return county.as_("wp")
+
+
+@pytest.fixture
+def wa(county):
+    return county.as_("wa")
+
+
+def micro(village, comprehensive, number):
+    return f"{TOWN}00{village}00{comprehensive}0{number}"
+
+
+def cut(caller, plan, village, comprehensive, number, part=0.3):
+    """Splits a micro-grid at a part of its width."""
+    column = 2 * (comprehensive - 1) + (number - 1) % 2
+    return split(caller, plan, micro(village, comprehensive, number), column + part)
+
+
+def approved(wp, wa, plan):
+    return step(wa, step(wp, plan, "submit"), "approve")
+
+
+def newest(county):
+    with county.database.reader() as session:
+        return session.execute(sa.text("SELECT max(id) FROM edition")).scalar_one()
+
+
+def test_published_it_is_the_next_edition(county, wp, wa):
+    before = newest(county)
+    drawn = cut(wp, opened(wp), 1, 1, 1)
+    (new,) = born(drawn)
+    plan = step(wa, approved(wp, wa, drawn), "publish")
+    assert (plan["state"], plan["edition"], plan["published_by"]) == ("published", before + 1, "wa")
+    assert plan["may"] == []
+    assert plan["in_force_from"]
+    assert plan["history"][-1]["detail"]["areas_created"] == 1
+    with county.database.reader() as session:
+        living = "SELECT name FROM area WHERE code = :code AND edition_to IS NULL"
+        assert session.execute(sa.text(living), {"code": new}).scalar_one()
+    assert rename(wp, plan, "x", status=409)["code"] == "wrong_state"
+    assert step(wa, plan, "publish", 409)["code"] == "wrong_state"
+    seen = wp.get(f"/api/plans/{plan['id']}").json()
+    assert born(seen) == [new]  # against what it was drawn on
+    assert opened(wp)["base"] == before + 1
+
+
+def test_published_for_a_moment_to_come(own_app):
+    staffed(own_app)
+    wp, wa = own_app.as_("wp"), own_app.as_("wa")
+    plan = approved(wp, wa, cut(wp, opened(wp), 1, 1, 1))
+    assert step(wa, plan, "publish", 422, effective_from="2020-01-01")["code"] == "past_moment"
+    assert step(wa, plan, "publish", 422, effective_from="soon")["code"] == "bad_time"
+    assert step(wa, plan, "publish", 422, effective_from="9999-12-31T23:00:00-12:00")["code"] == "bad_time"
+    assert wa.get(f"/api/plans/{plan['id']}").json()["state"] == "approved"
+    done = step(wa, plan, "publish", effective_from="2099-01-01T00:00:00+08:00")
+    assert (done["state"], done["in_force_from"]) == ("published", "2098-12-31T16:00:00Z")
+    assert opened(wp)["base"] == 2  # who draws on draws on what will be
+
+
+def test_plans_on_disjoint_areas_publish_one_after_the_other(county, wp, wa):
+    first, second = cut(wp, opened(wp), 1, 1, 2), cut(wp, opened(wp), 2, 1, 1)
+    undone = step(wp, rename(wp, second, "甲", grid=micro(2, 1, 2)), "undo")
+    waiting = approved(wp, wa, undone)
+    done = step(wa, approved(wp, wa, first), "publish")
+    assert step(wa, waiting, "publish", 409)["code"] == "base_changed"
+    seen = wa.get(f"/api/plans/{second['id']}").json()
+    assert (seen["base_current"], seen["may"]) == (False, ["rebase", "reject", "comment"])
+    # the same comes of it, so it stays approved, and the approver may do it
+    rebased = step(wa, waiting, "rebase")
+    assert (rebased["state"], rebased["base"]) == ("approved", done["edition"])
+    assert (rebased["head"], rebased["redoable"]) == (1, 0)
+    assert born(rebased) == born(second)
+    assert features(rebased)[micro(1, 1, 2)]["properties"]["fate"] == "same"
+    assert [each["by"] for each in rebased["journal"]] == ["wp"]
+    again = step(wa, rebased, "rebase")
+    assert again["revision"] == rebased["revision"]  # nothing to do
+    assert step(wa, rebased, "publish")["edition"] == done["edition"] + 1
+
+
+def test_a_rebase_onto_what_others_changed_names_it(wp, wa):
+    grid, other = micro(1, 2, 1), micro(1, 2, 2)
+    first = cut(wp, opened(wp), 1, 2, 1)
+    second = rename(wp, cut(wp, opened(wp), 1, 2, 1, part=0.7), "乙", grid=other)
+    done = step(wa, approved(wp, wa, first), "publish")
+    refused = step(wp, second, "rebase", 409)
+    assert refused["code"] == "rebase_collides"
+    assert [each["area"] for each in refused["findings"]] == [grid]
+    lon, lat = refused["findings"][0]["where"]
+    assert WEST + 2 * SIDE < lon < WEST + 3 * SIDE
+    assert SOUTH < lat < SOUTH + SIDE
+    assert wp.get(f"/api/plans/{second['id']}").json()["revision"] == second["revision"]
+    # without what collides it goes
+    only = rename(wp, step(wp, step(wp, second, "undo"), "undo"), "乙", grid=other)
+    rebased = step(wp, only, "rebase")
+    assert (rebased["base"], rebased["state"], rebased["head"]) == (done["edition"], "draft", 1)
+    assert features(rebased)[other]["properties"]["name"] == "乙"
+
+
+def test_an_edit_that_is_not_possible_any_more_refuses_the_rebase(county, wp, wa):
+    plan = step(wp, cut(wp, opened(wp), 2, 2, 1), "submit")
+    with county.database.writer() as session:  # no plan gives what another has given, but a file may
+        (new,) = born(wp.get(f"/api/plans/{plan['id']}").json())
+        session.execute(sa.text("INSERT INTO area_code (code, kind) VALUES (:code, 'micro')"), {"code": new})
+    step(wa, approved(wp, wa, rename(wp, opened(wp), "丙", grid=micro(2, 1, 3))), "publish")
+    refused = step(wp, plan, "rebase", 409)
+    assert refused["code"] == "rebase_collides"
+    assert (refused["findings"][0]["value"], refused["findings"][0]["code"]) == (1, "bad_code")
+
+
+def test_rebased_to_something_else_it_is_a_draft_again(county, wp, wa):
+    """More households move to the lesser piece meanwhile: it keeps the code now."""
+    waiting = approved(wp, wa, cut(wp, opened(wp), 2, 2, 3))
+    with county.database.writer() as session:
+        session.execute(
+            sa.text(
+                "INSERT INTO building (code, households, geom, place, leaf, owner, paths) SELECT 'tower', 500, p.p,"
+                " p.p, :leaf, :leaf, ARRAY[path] FROM area, ST_SetSRID(ST_MakePoint(:x, :y), 4326) AS p(p)"
+                " WHERE code = :leaf AND edition_to IS NULL"
+            ),
+            {"leaf": micro(2, 2, 3), "x": WEST + SIDE * 2.1, "y": SOUTH + SIDE * 3.5},
+        )
+    step(wa, approved(wp, wa, rename(wp, opened(wp), "丁", grid=micro(2, 1, 4))), "publish")
+    county.service.grounds.forget()  # as the load of a file says
+    assert step(wa, waiting, "rebase", 409)["code"] == "rebase_changes"
+    rebased = step(wp, waiting, "rebase")
+    assert (rebased["state"], rebased["approved_by"]) == ("draft", None)
+    assert features(rebased)[micro(2, 2, 3)]["properties"]["households"] == 500
+    assert step(wp, rebased, "undo")["head"] == 0
+
+
+def test_on_notice_people_comment_and_nobody_publishes(county, wp, wa):
+    service = county.service
+    before, service.settings = service.settings, replace(service.settings, notice_days=3)
+    try:
+        drawn = cut(wp, opened(wp), 1, 2, 4)
+        said = f"/api/plans/{drawn['id']}/comments"
+        neighbour = county.as_("village")
+        assert wp.post(said, json={"text": "早"}).json()["code"] == "wrong_state"
+        submitted = step(wp, drawn, "submit")
+        assert neighbour.post(said, json={"text": "x"}).status_code == 404
+        waiting = step(wa, submitted, "approve")
+        assert waiting["notice_until"] > waiting["approved_at"]
+        assert "publish" not in waiting["may"]
+        first = neighbour.post(said, json={"text": "沿街商铺应归一格"})
+        assert (first.status_code, first.json()["by"]) == (201, "village")
+        assert wp.post(said, json={"text": "收到"}).status_code == 201
+        assert county.as_("east").get(said).status_code == 404
+        page = neighbour.get(said, params={"limit": 1}).json()
+        assert [each["text"] for each in page["comments"]] == ["沿街商铺应归一格"]
+        assert [each["text"] for each in neighbour.get(page["next"]).json()["comments"]] == ["收到"]
+        refused = step(wa, waiting, "publish", 409)
+        assert refused["code"] == "notice_runs"
+        until = dt.datetime.fromisoformat(refused["findings"][0]["value"])
+        assert until == dt.datetime.fromisoformat(waiting["notice_until"])
+    finally:
+        service.settings = before
+    with county.database.writer() as session:
+        session.execute(
+            sa.text("UPDATE plan SET notice_until = now() WHERE id = :plan"), {"plan": drawn["id"]}
+        )
+    assert step(wa, waiting, "publish")["state"] == "published"
