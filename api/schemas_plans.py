@@ -94,6 +94,10 @@ class Move(_In):
         Field(min_length=1, max_length=20_000),
     ]
     to: Grid
+    along: Annotated[
+        bool,
+        Field(description="Take along the buildings in between; otherwise they are named, and nothing moves."),
+    ] = False
 
 
 class Create(_In):

@@ -238,7 +238,7 @@ def reshape(work: Redrawing, request: Request) -> None:
 
 
 def move(work: Redrawing, request: Request) -> None:
-    """`{buildings, to, along?}`: buildings go to a neighbour with the ground around them; `along`: also those between."""
+    """`{buildings, to, along?}`: buildings go to a neighbour with their ground; `along`: also those in between."""
     to = work.take(code_of(request, "to"))
     redraw_faces.move(work, codes_of(request, "buildings"), to, along=request.get("along") is True)
 

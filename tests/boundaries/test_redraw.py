@@ -1,5 +1,7 @@
 """Edits of a plan: what each does, what it refuses, and that a coverage stays exact whatever is asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -296,6 +298,41 @@ def test_what_is_malformed_is_refused_in_words(draft, world, request_):
     with pytest.raises((InvalidInput, NotFound)) as error:
         redraw.apply(draft, world, {k: code if v == "CODE" else v for k, v in request_.items()})
     assert str(error.value)
+
+
+def test_buildings_move_with_their_ground_and_name_those_in_between(draft, world):
+    one, other = neighbours(draft, "micro")
+    rows = world.homes.within(one.geom)
+    away = shapely.distance(other.geom, shapely.points(world.homes.lon[rows], world.homes.lat[rows]))
+    near, far = (str(world.homes.code[rows[at]]) for at in (np.argmin(away), np.argmax(away)))
+    after = done(draft, world, op="move", buildings=[near], to=other.code)
+    row = int(world.homes.rows([near])[0])
+    place = shapely.Point(world.homes.lon[row], world.homes.lat[row])
+    assert shapely.intersects(after.take(other.code).geom, place)
+    assert not shapely.intersects(after.take(one.code).geom, place)
+    both = combine([after.take(one.code).geom, after.take(other.code).geom])
+    lost = shapely.symmetric_difference(both, combine([one.geom, other.geom]))
+    assert shapely.area(lost) < 1e-16  # a new vertex lies on an edge as near as numbers can say
+    with pytest.raises(InvalidInput) as error:
+        redraw.apply(draft, world, {"op": "move", "buildings": [far], "to": other.code})
+    assert error.value.code == "not_movable"
+    assert error.value.findings[0]["reason"] in {"apart", "torn"}
+    named = error.value.findings[0]["buildings"]
+    step = redraw.apply(draft, world, {"op": "move", "buildings": [far], "to": other.code, "along": True})
+    assert sorted(step.told["along"]) == sorted(named)
+
+
+def test_a_compound_that_is_torn_apart_is_named(draft, world):
+    one, other = neighbours(draft, "micro")
+    rows = world.homes.within(one.geom)
+    away = shapely.distance(other.geom, shapely.points(world.homes.lon[rows], world.homes.lat[rows]))
+    group = np.full(len(world.homes), None, dtype=object)
+    group[rows] = "和平小区"
+    near = str(world.homes.code[rows[np.argmin(away)]])
+    held = replace(world, homes=replace(world.homes, group=group))
+    step = redraw.apply(draft, held, {"op": "move", "buildings": [near], "to": other.code})
+    (torn,) = step.told["torn"]
+    assert (torn["group"], torn["count"]) == ("和平小区", len(rows) - 1)
 
 
 def test_what_lies_outside_the_scope_is_not_there(draft, world, base):
