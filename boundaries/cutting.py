@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from boundaries.check_edges import edges_of
 from boundaries.exact import Edge, Inserted, Place, Shapes
-from gridmap.crs_measures import SEMI_MAJOR_M
+from gridmap.crs_measures import plane_at
 from gridmap.errors import InvalidInput
 
 SNAP_M = 0.05
 ON_EDGE_M = 1e-6
-_DEGREE_M = SEMI_MAJOR_M * np.pi / 180.0
 MOST_VERTICES = 5_000
 
 
@@ -71,7 +70,7 @@ class _Plane:
     """Metres around a parallel, good enough to say what is near."""
 
     def __init__(self, latitude: float) -> None:
-        self.scale = np.array([_DEGREE_M * np.cos(np.radians(latitude)), _DEGREE_M])
+        self.scale = plane_at(0.0, latitude).scale
 
     def distance(self, one: Any, other: Any) -> NDArray[np.float64]:
         """Metres between places (broadcast)."""

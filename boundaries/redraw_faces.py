@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from boundaries.border_vertices import NewVertices
 from boundaries.draft import PlannedArea
-from boundaries.exact import Inserted, Place
 from boundaries.face_buildings import Buildings
 from boundaries.face_graph import graph_of
 from boundaries.face_moves import Move, moved, planned_move
@@ -105,24 +103,8 @@ def _move_from(
 
 def _give(work: Redrawing, giver: PlannedArea, to: PlannedArea, faces: Faces, plan: Move) -> None:
     after = moved(faces, plan, to.geom)
-    work.insert(_inserted(after.added))
+    work.insert(after.added.inserted)
     work.hand_over(after.land, giver.code, to.code)
-
-
-def _inserted(added: NewVertices) -> Inserted:
-    """New vertices by edge, in its order from the smaller place to the larger."""
-    found: dict[tuple[Place, Place], list[Place]] = defaultdict(list)
-    for (start, end), vertex in zip(added.edge.tolist(), added.vertex.tolist(), strict=True):
-        first, second = sorted((tuple(start), tuple(end)))
-        found[first, second].append(tuple(vertex))
-    return {
-        edge: tuple(sorted(places, key=lambda place: _along(edge, place))) for edge, places in found.items()
-    }
-
-
-def _along(edge: tuple[Place, Place], place: Place) -> float:
-    (x, y), (to_x, to_y) = edge
-    return (place[0] - x) * (to_x - x) + (place[1] - y) * (to_y - y)
 
 
 def _not_movable(work: Redrawing, giver: PlannedArea, rows: Any, plan: Move) -> Exception:
