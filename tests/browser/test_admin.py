@@ -129,7 +129,7 @@ def test_nothing_is_wider_than_the_window(visit, width, height, tmp_path):
     page.screenshot(path=tmp_path / f"admin-{width}.png")
 
 
-def test_a_category_is_closed_to_a_role_and_opened_again(admin):
+def test_a_category_is_closed_to_a_role_and_opened_again(admin, visit):
     page = admin.page
     page.click("#tabs >> text=类别")
     row = page.locator("#list tbody tr", has_text="警情")
@@ -141,6 +141,9 @@ def test_a_category_is_closed_to_a_role_and_opened_again(admin):
         page.click("dialog .primary")
         expect(row.locator("td").nth(1)).to_have_text("指挥长" if closed else "对所有角色开放")
         expect(page.locator("dialog")).to_have_count(0)
+        police = visit("commander").open("/").locator("[data-key=category-police_case]")
+        expect(police).to_be_disabled() if closed else expect(police).to_be_enabled()
+        expect(police.locator(".mid")).to_have_count(0 if closed else 1)
     page.reload()
     expect(page.locator("#list tbody tr")).to_have_count(6)
     page.click("#tabs >> text=审计")

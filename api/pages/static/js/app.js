@@ -37,6 +37,7 @@ const facts = {
   live: "polling",
   editions: null,
   counts: null,
+  closed: [],
   measures: ["count", "per_100_households", "change"],
   compares: true,
   trends: null,
@@ -322,6 +323,8 @@ async function start() {
   });
   if (!me) return;
   Object.assign(facts.home, { code: me.home, bbox: me.bbox, name: me.home_name ?? facts.home.name });
+  facts.closed = me.closed;
+  topic();
   const area = store.get().area ? await places.loadArea(store.get().area).catch(() => null) : null;
   wire();
   days.shown = JSON.stringify(span(store.get(), today()));

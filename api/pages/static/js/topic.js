@@ -23,7 +23,7 @@ function segments(label, options, chosen, choose, name) {
   );
 }
 
-function categories(state, counts, set) {
+function categories(state, { counts, closed }, set) {
   const toggle = (name) => {
     const on = state.category.includes(name);
     const next = CATEGORIES.filter((one) => (one === name ? !on : state.category.includes(one)));
@@ -41,12 +41,14 @@ function categories(state, counts, set) {
           type: "button",
           "aria-pressed": String(state.category.includes(name)),
           "data-key": `category-${name}`,
+          disabled: closed.includes(name),
+          title: closed.includes(name) ? t("topic.closed") : null,
           onclick: () => toggle(name),
           ondblclick: () => only(name),
         },
         categoryIcon(name),
         h("span", { class: "grow" }, t(`category.${name}`)),
-        h("span", { class: "mid" }, counts ? short(counts[name] ?? 0) : ""),
+        closed.includes(name) ? icon("lock") : h("span", { class: "mid" }, counts ? short(counts[name] ?? 0) : ""),
       ),
     ),
   );
@@ -119,7 +121,7 @@ function head(state, facts, set) {
   return h("header", { class: "head" }, h("h2", {}, t("topic.title")), crumbs(state, facts.home, set), button);
 }
 
-/** Draws the panel. `facts`: counts by category or null, editions or null, measures that the service answers, home. */
+/** Draws the panel. `facts`: counts by category or null, categories closed to me, editions or null, measures that the service answers, home. */
 export function drawTopic(state, facts, set) {
   const named = (names, kind) => names.map((name) => [name, t(`${kind}.${name}`)]);
   const choice = (kind, options, chosen, choose, ...nodes) => {
@@ -131,7 +133,7 @@ export function drawTopic(state, facts, set) {
   draw(
     byId("topic"),
     head(state, facts, set),
-    group(t("topic.category"), t("topic.many"), categories(state, facts.counts, set)),
+    group(t("topic.category"), t("topic.many"), categories(state, facts, set)),
     choice("measure", named(facts.measures, "measure"), measure, (value) => set(measureChoice(state, value))),
     choice("unit", named(UNITS, "unit"), state.by, (value) => set({ by: value })),
     choice(

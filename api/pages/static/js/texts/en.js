@@ -45,7 +45,7 @@ export default {
   "kind.dedicated": "Dedicated grid",
   "topic.title": "Topic",
   "topic.category": "Category",
-  "topic.many": "several at once",
+  "topic.many": "several at once", "topic.closed": "Not open to your role",
   "topic.measure": "Measure",
   "topic.unit": "Unit",
   "topic.boundaries": "Boundaries",

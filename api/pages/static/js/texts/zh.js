@@ -45,7 +45,7 @@ export default {
   "kind.dedicated": "专属网格",
   "topic.title": "专题",
   "topic.category": "类别",
-  "topic.many": "可多选",
+  "topic.many": "可多选", "topic.closed": "对您的角色不开放",
   "topic.measure": "度量",
   "topic.unit": "单元",
   "topic.boundaries": "边界",
