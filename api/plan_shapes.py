@@ -12,6 +12,7 @@ from api.service import Service
 from boundaries import plan_life, plan_store
 from boundaries.draft import Draft, PlannedArea
 from boundaries.plan_store import Plan
+from gridmap import crs
 from gridmap.access import Principal
 from layers.features import geometry_json
 
@@ -70,7 +71,13 @@ def whole(service: Service, session: Session, principal: Principal, plan: Plan) 
 
 
 def with_areas(
-    service: Service, session: Session, shaped: dict[str, Any], draft: Draft, which: Which = "true"
+    service: Service,
+    session: Session,
+    shaped: dict[str, Any],
+    draft: Draft,
+    which: Which = "true",
+    *,
+    system: str = "wgs84",
 ) -> bytes:
     """A plan as JSON with the areas inside its scope, or those of them that differ from its base.
 
@@ -80,6 +87,7 @@ def with_areas(
         shaped: the plan without.
         draft: as it is now.
         which: `true` for all of them, `changed`.
+        system: of the coordinates, as of `gridmap.crs.normalise`.
     """
     counts = service.grounds.under(session, draft).households.of(draft)
     areas = [area for area in draft.inside() if which == "true" or area.code in draft.areas]
@@ -87,7 +95,7 @@ def with_areas(
         b'{"type":"Feature","properties":' + orjson.dumps(properties) + b',"geometry":' + geometry + b"}"
         for properties, geometry in zip(
             (_properties(draft, area, counts.get(area.code, 0)) for area in areas),
-            _geometries(draft, areas),
+            _geometries(draft, areas, system),
             strict=True,
         )
     )
@@ -127,14 +135,19 @@ def fate(draft: Draft, area: PlannedArea) -> Literal["same", "changed", "new", "
     return "touched" if area.touched else "changed"
 
 
-def _geometries(draft: Draft, areas: Sequence[PlannedArea]) -> list[bytes]:
+def _geometries(draft: Draft, areas: Sequence[PlannedArea], system: str) -> list[bytes]:
     base = draft.base
     same = [area.code not in draft.areas for area in areas]
     rows = np.array(
         [base.row[area.code] for area, is_same in zip(areas, same, strict=True) if is_same], dtype=int
     )
-    stored = iter(geometry_json(base, rows))
-    drawn = iter(
-        shapely.to_geojson([area.geom for area, is_same in zip(areas, same, strict=True) if not is_same])
+    stored = iter(geometry_json(base, rows, system))
+    shapes = np.array(
+        [area.geom for area, is_same in zip(areas, same, strict=True) if not is_same], dtype=object
     )
+    if system != "wgs84":
+        shapes = shapely.transform(
+            shapes, lambda xy: np.column_stack(crs.convert(xy[:, 0], xy[:, 1], "wgs84", system))
+        )
+    drawn = iter(shapely.to_geojson(shapes))
     return [next(stored) if is_same else next(drawn).encode() for is_same in same]

@@ -3,9 +3,12 @@
 import datetime as dt
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from api.schemas import Finite, Name, Text
+from gridmap import crs
+from gridmap.errors import InvalidInput
 
 Code = Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,255}$")]
 State = Literal["draft", "submitted", "approved", "published", "rejected", "withdrawn"]
@@ -47,7 +50,11 @@ class Polygon(_In):
     ]
 
 
-class Split(_In):
+class _Drawn(_In):
+    crs: Annotated[Text, Field(max_length=64, description="Of the coordinates.")] = "wgs84"
+
+
+class Split(_Drawn):
     """An area becomes two by a line, which may reach beyond it and cuts only it."""
 
     revision: Revision
@@ -75,7 +82,7 @@ class Merge(_In):
     ] = None
 
 
-class Reshape(_In):
+class Reshape(_Drawn):
     """What lies in the polygon is the area's; its neighbours give and take."""
 
     revision: Revision
@@ -100,7 +107,7 @@ class Move(_In):
     ] = False
 
 
-class Create(_In):
+class Create(_Drawn):
     """A new area; those of its kind that lie there give the land."""
 
     revision: Revision
@@ -136,9 +143,31 @@ class EditIn(RootModel[Any]):
     root: Annotated[Split | Merge | Reshape | Move | Create | Retire | Rename, Field(discriminator="op")]
 
     def request(self) -> dict[str, Any]:
-        """What is asked for, without the revision."""
-        asked: dict[str, Any] = self.root.model_dump(mode="json", exclude={"revision"}, exclude_none=True)
+        """What is asked for, without the revision; in WGS-84.
+
+        Raises:
+            InvalidInput: `unknown_crs`; `bad_drawing`: it reaches beyond the system.
+        """
+        asked: dict[str, Any] = self.root.model_dump(
+            mode="json", exclude={"revision", "crs"}, exclude_none=True
+        )
+        system = crs.normalise(getattr(self.root, "crs", "wgs84"))
+        if system != "wgs84":
+            for field in {"line", "polygon"} & asked.keys():
+                lists = asked[field]["coordinates"]
+                rings = [lists] if field == "line" else lists
+                moved = [_in_wgs84(ring, system) for ring in rings]
+                asked[field]["coordinates"] = moved[0] if field == "line" else moved
         return asked
+
+
+def _in_wgs84(places: list[list[float]], system: str) -> list[list[float]]:
+    x, y = ([place[axis] for place in places] for axis in (0, 1))
+    both = np.column_stack(crs.convert(x, y, system, "wgs84"))
+    if not np.isfinite(both).all():
+        raise InvalidInput(f"The drawing reaches beyond {system}", code="bad_drawing")
+    found: list[list[float]] = both.tolist()
+    return found
 
 
 class RevisionIn(_In):

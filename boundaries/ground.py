@@ -26,7 +26,7 @@ from gridmap.codes import DEFAULT, Scheme
 from gridmap.household_ranges import Ranges, parse_ranges
 from gridmap.settings import Settings
 
-MOST_BUILDINGS = 300_000  # of all that is kept together; what was read last is kept in any case
+MOST_BUILDINGS = 100_000  # of all that is kept, about 1 KB each; what was read last is kept in any case
 MOST_SCOPES = 16
 AROUND_DEGREES = 0.0005  # about 50 m: a street along the border belongs to it
 

@@ -16,6 +16,7 @@ from api.service import Service
 from boundaries import plan_edits, plan_findings, plan_life, plan_store
 from boundaries.plan_edits import Drawn
 from boundaries.planning import Desk, check_name
+from gridmap import crs as reference_systems
 from gridmap.access import Principal
 from gridmap.errors import InvalidInput, NotFound
 from gridmap.sight import Sight
@@ -112,8 +113,10 @@ def one_plan(  # what a request is asked with
     principal: ThePrincipal,
     session: TheReader,
     areas: Areas = "true",
+    crs: str = "wgs84",
 ) -> Response:
     """A plan with the areas inside its scope."""
+    system = reference_systems.normalise(crs)
     found = plan_store.find(session, plan_store.seen_by(principal), plan)
     shaped = plan_shapes.whole(service, session, principal, found)
     plain = plan_shapes.without_areas(shaped)
@@ -121,8 +124,12 @@ def one_plan(  # what a request is asked with
         return _tagged(request, _tag(plain, 0), lambda: plain)
     draft = plan_store.draft_of(session, found, service.memory.edition(found.base))
     ground = service.grounds.under(session, draft)
-    tag = _tag(plain + areas.encode(), ground.digest)
-    return _tagged(request, tag, lambda: plan_shapes.with_areas(service, session, shaped, draft, areas))
+    tag = _tag(plain + f"{areas} {system}".encode(), ground.digest)
+    return _tagged(
+        request,
+        tag,
+        lambda: plan_shapes.with_areas(service, session, shaped, draft, areas, system=system),
+    )
 
 
 def _tag(told: bytes, ground: int) -> str:

@@ -2,11 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import shapely
 import sqlalchemy as sa
 
 from api.routes import site
+from boundaries import ground
+from gridmap import crs
 from gridmap.live import Change
 from tests.api.planning import (
     EAST,
@@ -291,6 +294,18 @@ def test_an_edit_reads_no_building_twice(county, wp):
     assert sum("FROM building" in each for each in statements) == 1
 
 
+def test_of_the_ground_no_more_is_kept_than_fits(county, wp, monkeypatch):
+    grounds = county.service.grounds
+    grounds.forget()
+    monkeypatch.setattr(ground, "MOST_BUILDINGS", 20)
+    opened(wp, VILLAGE)
+    assert len(grounds) == 8
+    opened(wp)
+    assert len(grounds) == 16  # what was read last; both would be too many
+    opened(wp, VILLAGE)
+    assert len(grounds) == 8
+
+
 def test_counts_follow_a_load_of_buildings(county, wp):
     path = f"/api/plans/{opened(wp, VILLAGE)['id']}"
     tag = wp.get(path).headers["etag"]
@@ -347,3 +362,30 @@ def test_open_pages_hear_of_it(county, who, below, told):
     change = Change(7, "plan", 3, 1, (f"990126.{TOWN}",))
     said = site._said(change, principal, below)
     assert (said == b'id: 7\nevent: plan\ndata: {"id":3}\n\n') if told else (said is None)
+
+
+def test_drawn_and_shown_in_another_reference_system(wp):
+    plan, same = opened(wp), split(wp, opened(wp), x=0.4)
+    drawn = line((0.4, -1), (0.4, 3))
+    drawn["coordinates"] = np.column_stack(
+        crs.convert(*np.array(drawn["coordinates"]).T, "wgs84", "gcj02")
+    ).tolist()
+    body = {"op": "split", "grid": MICRO, "line": drawn}
+    assert step(wp, plan, "edits", 422, crs="nowhere", **body)["code"] == "unknown_crs"
+    assert step(wp, plan, "edits", 422, crs="EPSG:4547", **body)["code"] in {"bad_drawing", "not_two_pieces"}
+    after = step(wp, plan, "edits", crs="gcj02", **body)
+    for code in (MICRO, *born(after)):
+        mine, wanted = (
+            shapely.from_geojson(geometry(each))
+            for each in (features(after)[code], features(same)[code if code == MICRO else born(same)[0]])
+        )
+        assert (
+            shapely.hausdorff_distance(mine, wanted) < 1e-6
+        )  # a tenth of a metre: the line is straight there
+    path = f"/api/plans/{plan['id']}"
+    shown = wp.get(f"{path}?crs=gcj02").json()
+    for code in (MICRO, NEXT, *born(after)):
+        there = shapely.from_geojson(geometry(features(shown)[code]))
+        back = shapely.transform(there, lambda xy: np.column_stack(crs.convert(*xy.T, "gcj02", "wgs84")))
+        assert shapely.hausdorff_distance(back, shapely.from_geojson(geometry(features(after)[code]))) < 1e-7
+    assert wp.get(f"{path}?crs=nowhere").json()["code"] == "unknown_crs"
