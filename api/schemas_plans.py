@@ -103,7 +103,9 @@ class Move(_In):
     to: Grid
     along: Annotated[
         bool,
-        Field(description="Take along the buildings in between; otherwise they are named, and nothing moves."),
+        Field(
+            description="Take along the buildings in between; otherwise they are named, and nothing moves."
+        ),
     ] = False
 
 
