@@ -7,7 +7,7 @@ opens on, until somebody counts anew.
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -49,6 +49,7 @@ class Ground:
         households: counts them by the areas of the edition, and of drafts.
         buildings: counts the buildings themselves likewise.
         shapes: what was measured of areas of the edition, by code; filled by who measures.
+        events: what was counted of them, and when; filled by who counts.
         digest: other wherever a building or its households are.
     """
 
@@ -57,6 +58,7 @@ class Ground:
     buildings: Households
     digest: int
     shapes: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    events: dict[Hashable, tuple[float, dict[str, dict[str, int]]]] = field(default_factory=dict)
     _findings: list[list[CoverageFinding]] = field(default_factory=list)
 
     def findings_of_base(self, find: Callable[[], list[CoverageFinding]]) -> list[CoverageFinding]:

@@ -1,7 +1,8 @@
 """Events of a period by the grids of a draft: counted by what they lie in today, and anew where the draft differs."""
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 import shapely
@@ -16,28 +17,47 @@ from gridmap.selection import Selection, seen_as_asked
 from gridmap.snapshot import NESTING, Snapshot
 
 Counts = dict[str, dict[str, int]]
+Kept = dict[Hashable, tuple[float, Counts]]
+KEPT_S = 60.0  # of a year up to last midnight: what comes in late may wait
+MOST_KEPT = 32
 # In grids they are for handlers alone, and no plan is made by them.
 _PLAIN = "(subcategory IS NULL OR subcategory NOT IN (SELECT code FROM subcategory WHERE sensitive))"
 
 
-def events_of(session: Session, draft: Draft, selection: Selection, today: Snapshot) -> Counts:
+def events_of(session: Session, draft: Draft, selection: Selection, today: Snapshot, kept: Kept) -> Counts:
     """Events by code of the draft's grids and category, without sensitive sub-categories.
 
-    An event without a place counts where its area is said to be, while that lives. Cost follows the scope's grids,
-    and the events in those that the draft changes.
+    An event without a place counts where its area is said to be, while that lives. Cost follows the events in what the
+    draft changes; those of the edition's grids are counted once in a while.
 
     Args:
         session: sees what may be counted for who asks.
         draft: any.
         selection: period, categories, scope.
         today: the edition in force, by which events lie where they lie.
+        kept: what was counted before on this edition, for whom; added to.
     """
+    key = (selection.period, selection.scope)
+    moment, known = kept.get(key, (-KEPT_S, {}))
+    if time.monotonic() - moment >= KEPT_S:
+        known = _counted(session, draft, selection, today)
+        if len(kept) >= MOST_KEPT:
+            kept.clear()
+        kept[key] = time.monotonic(), known
+    counts: Counts = defaultdict(dict, {code: dict(of_it) for code, of_it in known.items()})
+    if draft.areas:
+        _anew(session, draft, selection, counts)
+    return counts
+
+
+def _counted(session: Session, draft: Draft, selection: Selection, today: Snapshot) -> Counts:
+    """Events of the edition's grids inside the scope."""
     base = draft.base
     grids = [code for code in draft.codes_of_base if base.kind[base.row[code]] in GRIDS]
     dedicated = [code for code in grids if base.kind[base.row[code]] == "dedicated"]
     where, binds = selection.filters()
     where = f"{where} AND {_PLAIN}"
-    counts: Counts = defaultdict(lambda: defaultdict(int))
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     with seen_as_asked(session, selection.scope, today, binds | {"leaves": grids}):
         rows = session.execute(
             sa.text(
@@ -60,8 +80,6 @@ def events_of(session: Session, draft: Draft, selection: Selection, today: Snaps
         )
         for row in rows:
             counts[row.code][row.category] = row.number
-    if draft.areas:
-        _anew(session, draft, selection, counts)
     return {code: dict(of_it) for code, of_it in counts.items()}
 
 
@@ -91,12 +109,12 @@ def _anew(session: Session, draft: Draft, selection: Selection, counts: Counts) 
             sums = np.bincount(category[found == code], minlength=len(CATEGORIES)).tolist()
             for name, number in zip(CATEGORIES, sums, strict=True):
                 if number:
-                    counts[code][name] += number
+                    counts[code][name] = counts[code].get(name, 0) + number
     for row in rows:
         if row.lon is None:
             for code in _line(draft, row.leaf):
                 if code in born:
-                    counts[code][row.category] += 1
+                    counts[code][row.category] = counts[code].get(row.category, 0) + 1
 
 
 def _line(draft: Draft, code: str) -> Iterable[str]:

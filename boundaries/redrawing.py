@@ -194,13 +194,15 @@ class Redrawing:
 
 
 def named_after(area: PlannedArea, code: str) -> str:
-    """A name for a piece of an area: with its own number where the name ends in one, else with its code's tail."""
-    tail = code[-2:].lstrip("0") or code[-2:]
-    old = area.code[-2:].lstrip("0") or area.code[-2:]
-    head, found, rest = area.name.rpartition(old)
-    if found and old.isdigit() and not head[-1:].isdigit() and not rest[:1].isdigit():
-        return f"{head}{tail}{rest}"
-    return f"{area.name}·{tail}"
+    """A name for a piece of an area: with its own number where the name holds the area's, else with it behind."""
+    for digits in (3, 2, 1):
+        old, new = area.code[-digits:], code[-digits:]
+        if digits == 1:
+            old, new = area.code[-2:].lstrip("0"), code[-2:].lstrip("0")
+        head, found, rest = area.name.rpartition(old)
+        if found and old.isdigit() and not head[-1:].isdigit() and not rest[:1].isdigit():
+            return f"{head}{new}{rest}"
+    return f"{area.name}·{code[-2:].lstrip('0') or code[-2:]}"
 
 
 def with_longest_border(land: Any, among: Sequence[PlannedArea]) -> PlannedArea | None:

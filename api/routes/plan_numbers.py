@@ -37,7 +37,7 @@ def metrics(plan: Number, service: TheService, principal: ThePrincipal, session:
     draft = plan_store.draft_of(session, found, service.memory.edition(found.base))
     ground = service.grounds.under(session, draft)
     ranges = ranges_of(service.settings.household_ranges)
-    events = _events(service, principal, draft)
+    events = _events(service, principal, draft, ground.events)
     numbers = plan_metrics.numbers(draft, ground, events, _workers(service, draft), ranges)
     audience = Audience.of(principal, service.settings.withhold_below)
     below = audience.withhold_below
@@ -56,7 +56,9 @@ def metrics(plan: Number, service: TheService, principal: ThePrincipal, session:
     )
 
 
-def _events(service: Service, principal: Principal, draft: Draft) -> plan_events.Counts:
+def _events(
+    service: Service, principal: Principal, draft: Draft, kept: plan_events.Kept
+) -> plan_events.Counts:
     # Whole days: what is rounded would be told by the minute otherwise.
     midnight = dt.datetime.combine(
         dt.datetime.now(service.settings.time_zone).date(), dt.time(), service.settings.time_zone
@@ -64,7 +66,7 @@ def _events(service: Service, principal: Principal, draft: Draft) -> plan_events
     period = periods.Period.of(None, midnight, midnight)
     selection = Selection(period, principal.reach("counts"))
     with service.database.reader(sight.counts(principal)) as session:
-        return plan_events.events_of(session, draft, selection, service.memory.snapshot)
+        return plan_events.events_of(session, draft, selection, service.memory.snapshot, kept)
 
 
 def _workers(service: Service, draft: Draft) -> dict[str, int]:

@@ -8,9 +8,10 @@ import shapely
 
 from boundaries import redraw
 from boundaries.cutting import cut
-from boundaries.draft import Draft
+from boundaries.draft import Draft, PlannedArea
 from boundaries.exact import combine, insert
 from boundaries.homes import World
+from boundaries.redrawing import named_after
 from gridmap.errors import GridmapError, InvalidInput, NotFound
 from tests.boundaries.redraw_ground import county, edition, faults, free_land, geojson, ground, requests
 
@@ -333,6 +334,22 @@ def test_a_compound_that_is_torn_apart_is_named(draft, world):
     step = redraw.apply(draft, held, {"op": "move", "buildings": [near], "to": other.code})
     (torn,) = step.told["torn"]
     assert (torn["group"], torn["count"]) == ("和平小区", len(rows) - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "born", "expected"),
+    [
+        ("05-02 微网格", "99012600100100502", "99012600100100507", "05-07 微网格"),
+        ("第2网格", "990126001001002", "990126001001011", "第11网格"),
+        ("和平里", "99012600100100502", "99012600100100507", "和平里·7"),
+        ("12号院", "99012600100100502", "99012600100100507", "12号院·7"),
+    ],
+)
+def test_a_piece_is_named_by_its_own_number(name, code, born, expected):
+    area = PlannedArea(
+        code=code, kind="micro", name=name, setting=None, parent=None, geom=shapely.MultiPolygon()
+    )
+    assert named_after(area, born) == expected
 
 
 def test_what_lies_outside_the_scope_is_not_there(draft, world, base):
