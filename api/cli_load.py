@@ -87,7 +87,26 @@ def _with_options(command: Command) -> Command:
 
 @load.command()
 @_with_options
-@click.option("--repair", is_flag=True, help="修复 Make invalid polygons valid; says by how many m².")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="修复 Make polygons valid and fit grids to each other and their parents; says by how many m².",
+)
+@click.option(
+    "--repair-width",
+    "repair_width_m",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="M",
+    help="修复宽度 Gaps and overlaps of at most so many metres are repaired.",
+)
+@click.option(
+    "--repair-jurisdictions", is_flag=True, help="也修复辖区 Fit jurisdictions, too, not only grids."
+)
+@click.option(
+    "--allow", multiple=True, metavar="CODE,…", help="允许 Findings that do not block: gap, not_contiguous."
+)
 @click.option("--names", type=click.Path(path_type=Path), help="名称表 Names and parents by code, a table.")
 @click.pass_obj
 def areas(tool: Tool, /, **given: Any) -> None:
@@ -223,10 +242,26 @@ def _options(settings: Settings, noun: str, given: Mapping[str, Any]) -> Any:
         encoding=given["encoding"],
         layer=given["layer"],
         repair=given.get("repair", False),
+        **_gate_options(given),
         skip_refused=given["skip_refused"],
         names=given.get("names"),
         time_zone=_zone(given["time_zone"]),
     )
+
+
+def _gate_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What only areas have."""
+    from gridmap.index import GRIDS, NESTING  # noqa: PLC0415  # as above
+
+    if "allow" not in given:
+        return {}
+    return {
+        "repair_width_m": given["repair_width_m"],
+        "repair_kinds": frozenset((*GRIDS, *NESTING) if given["repair_jurisdictions"] else GRIDS),
+        "allow": frozenset(
+            code.strip() for each in given["allow"] for code in each.split(",") if code.strip()
+        ),
+    }
 
 
 def _zone(name: str | None) -> ZoneInfo | None:
@@ -280,6 +315,8 @@ def _show(summary: Any, noun: str, *, committed: bool, asked: bool) -> None:
     ]
     if summary.repaired:
         parts.append(f"修复 repaired {summary.repaired} ({summary.repaired_m2:.1f} m²)")
+    if summary.fitted:
+        parts.append(f"贴合 fitted {summary.fitted} (+{summary.gained_m2:.1f} m², -{summary.lost_m2:.1f} m²)")
     click.echo(" · ".join(parts))
     if noun == "events" and summary.events:
         _show_rates(summary)

@@ -1,6 +1,6 @@
 """Files of areas on their way in: codes, names, parents, and polygons that must be valid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from boundaries import topology
+from boundaries import gate, topology
 from boundaries.fields import map_fields, require
 from boundaries.job import Job, Summary
 from boundaries.mending import mend
@@ -19,7 +19,9 @@ from boundaries.suspicion import of_areas
 from boundaries.values import Refused, Rows, as_text, read_code
 from gridmap import snapshot as snapshots
 from gridmap.areas import AreaDraft, ImportResult, import_areas
+from gridmap.areas import preview as preview_areas
 from gridmap.buildings import Stored
+from gridmap.codes import DEFAULT
 from gridmap.db import Writer
 from gridmap.errors import InvalidInput
 from gridmap.snapshot import KINDS, Snapshot
@@ -52,12 +54,18 @@ def load_areas(session: Writer, job: Job) -> Summary:
     system = job.system()
     register = _register(job)
     drafts: list[AreaDraft] = []
+    households: dict[str, int] = {}
     for rows in job.rows():
         names, parents = _names_and_parents(rows, register)
         codes = rows.codes("code") or []
         kinds = rows.choice("kind", KINDS, KIND_WORDS, code="unknown_kind") or []
         settings = rows.choice("setting", SETTINGS, SETTING_WORDS, code="unknown_setting", required=False)
-        rows.whole("households", default=0)  # counted from buildings; a wrong one is still an error
+        # counted from buildings once they are loaded; until then what the file says is held to the ranges
+        counts = rows.whole("households", default=0)
+        if counts is not None:
+            households |= {
+                code: count for code, count in zip(codes, counts.tolist(), strict=True) if code and count
+            }
         places = place(rows, system, "area")
         polygons = topology.as_multi(_valid(rows, job, places, codes))
         drafts += [
@@ -77,7 +85,8 @@ def load_areas(session: Writer, job: Job) -> Summary:
     if register is not None:
         drafts = _known_parents(before, job, drafts)
     _suspect(before, job, drafts, system)
-    result = _import(session, job, drafts)
+    drafts, expected = _passed(session, job, drafts, households)
+    result = _import(session, job, drafts, expected)
     if result is not None:
         job.summary.edition = result.edition
         job.summary.add(Stored(result.created, result.changed, result.unchanged))
@@ -171,33 +180,57 @@ def _known_parents(before: Snapshot, job: Job, drafts: Sequence[AreaDraft]) -> l
 
 
 def _suspect(before: Snapshot, job: Job, drafts: Sequence[AreaDraft], system: System) -> None:
-    """Says where the areas look shifted against parents that are stored, as GCJ-02 given as WGS-84 does."""
+    """Says where the areas look shifted against what is stored, as GCJ-02 given as WGS-84 does."""
     coming = {draft.code for draft in drafts}
-    stored = [draft for draft in drafts if draft.parent in before.row and draft.parent not in coming]
-    if not stored:
+    holders = [_holder(draft, before, coming) for draft in drafts]
+    known = [at for at, holder in enumerate(holders) if holder is not None]
+    if not known:
         return
-    geom = np.array([draft.geom for draft in stored], dtype=object)
-    parents = np.array([before.row[draft.parent or ""] for draft in stored], dtype=np.int64)
-    message = of_areas(geom, parents, before, system)
+    geom = np.array([drafts[at].geom for at in known], dtype=object)
+    rows = np.array([before.row[holders[at] or ""] for at in known], dtype=np.int64)
+    message = of_areas(geom, rows, before, system)
     if message:
         job.summary.notes.append(f"warning: {message}")
 
 
-def _import(session: Writer, job: Job, drafts: Sequence[AreaDraft]) -> ImportResult | None:
-    """Imports what can be taken; what is refused only now, against the database, becomes a finding."""
-    while drafts:
-        try:
-            return import_areas(
-                session, drafts, actor=job.options.actor, settings=job.options.settings, note=job.file
-            )
-        except InvalidInput as error:
-            rows = {int(each["row"]) for each in error.findings if each.get("row") is not None}
-            if not rows:
-                raise
-            for each in error.findings:
-                _refuse(job, each)
-            drafts = [draft for draft in drafts if draft.row not in rows]
+def _holder(draft: AreaDraft, before: Snapshot, coming: Collection[str]) -> str | None:
+    """Code of a stored area in which an area should lie: its parent, one that its code hangs from, or itself."""
+    if draft.parent is not None:
+        return draft.parent if draft.parent in before.row and draft.parent not in coming else None
+    try:
+        chain = DEFAULT.chain(draft.code)[-2::-1]
+    except InvalidInput:
+        chain = ()
+    for code in (*chain, draft.code):
+        if code in before.row and (code == draft.code or code not in coming):
+            return code
     return None
+
+
+def _passed(
+    session: Writer, job: Job, drafts: list[AreaDraft], households: Mapping[str, int]
+) -> tuple[list[AreaDraft], int | None]:
+    """The areas that may be stored, repaired where that was asked for, and the edition that they were checked on."""
+    while drafts:
+        preview = preview_areas(session, drafts)
+        if not preview.findings:
+            return gate.passed(preview, job, drafts, households), preview.base.edition
+        rows = {int(str(each["row"])) for each in preview.findings}
+        for each in preview.findings:
+            _refuse(job, each)
+        drafts = [draft for draft in drafts if draft.row not in rows]
+    return drafts, None
+
+
+def _import(
+    session: Writer, job: Job, drafts: Sequence[AreaDraft], expected: int | None
+) -> ImportResult | None:
+    if not drafts:
+        return None
+    options = job.options
+    return import_areas(
+        session, drafts, actor=options.actor, settings=options.settings, note=job.file, expected=expected
+    )
 
 
 def _refuse(job: Job, finding: Mapping[str, object]) -> None:

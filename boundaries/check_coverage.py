@@ -92,6 +92,8 @@ class Coverage:
     def _examine_parents(self, known: Shapes) -> None:
         """Reports children that reach beyond their parent, and parents that their children do not fill."""
         parent = self._parents.parent
+        # a city has hundreds of parents and, where it is dirty, tens of thousands of gaps: one tree for all
+        told, everybody = check_gaps.Fillers(known), check_gaps.Fillers(self._geom)
         filling = np.where(self._nested, parent, NONE)
         ends, group = self._left(filling)
         suspects = np.unique(group)
@@ -99,12 +101,12 @@ class Coverage:
         # a file's own areas are filled by their children; what shall hold all is filled by all that stand on top
         for holder in suspects[suspects < len(self._areas)].tolist():
             rows = np.flatnonzero(filling == holder)
-            self._add_unfilled(holder, rows, ends[group == holder], known)
+            self._add_unfilled(holder, rows, ends[group == holder], told, everybody)
         outline = self._parents.outline
         if outline >= 0:
             top = self._nested & ((parent < 0) | (parent >= len(self._areas)))
             ends, _ = self._left(np.where(top, outline, NONE), outline)
-            self._add_unfilled(outline, np.flatnonzero(top), ends, known)
+            self._add_unfilled(outline, np.flatnonzero(top), ends, told, everybody)
 
     def _left(self, parent: Rows, always: int = NONE) -> tuple[NDArray[np.float64], Rows]:
         """Edges of parents and their children that do not cancel against each other.
@@ -127,10 +129,17 @@ class Coverage:
         at = np.flatnonzero(open_edge)
         return edges.ends[at % len(edges)], group[at]
 
-    def _add_unfilled(self, holder: int, rows: Rows, ends: NDArray[np.float64], known: Shapes) -> None:
-        """Reports what areas leave of the one that they shall fill together."""
+    def _add_unfilled(
+        self,
+        holder: int,
+        rows: Rows,
+        ends: NDArray[np.float64],
+        told: check_gaps.Fillers,
+        everybody: check_gaps.Fillers,
+    ) -> None:
+        """Reports what areas leave of the one that they shall fill together, less the holes told already."""
         gaps = check_gaps.uncovered(ends, self._parents.geom[holder], self._geom[rows])
-        gaps = check_gaps.distinct(gaps, known)
+        gaps = told.without(gaps)
         if not len(gaps):
             return
         if holder < len(self._areas):
@@ -144,5 +153,5 @@ class Coverage:
             meaning = "给定范围内未覆盖", "not covered within what shall hold it"
         others = np.isin(self._kind, (*finer, "dedicated")) & self._there
         others[rows] = False
-        gaps = check_gaps.subtract(gaps, self._geom[others])
+        gaps = everybody.out_of(gaps, others)
         check_gaps.add_gaps(self._report, self._areas, gaps, (rows, self._geom[rows]), meaning)

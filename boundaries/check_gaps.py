@@ -53,14 +53,42 @@ def subtract(gaps: Shapes, fillers: Shapes) -> Shapes:
     fillers = fillers[~shapely.is_missing(fillers)]
     if not len(gaps) or not len(fillers):
         return gaps
-    tree = shapely.STRtree(fillers)
-    at, over = tree.query(gaps, predicate="intersects")
-    inside = shapely.relate_pattern(gaps[at], fillers[over], "T********")
-    at, over = at[inside], over[inside]
-    left = gaps.copy()
-    for each in np.unique(at).tolist():
-        left[each] = shapely.difference(gaps[each], shapely.union_all(fillers[over[at == each]]))
-    return polygonal(left)[0]
+    return Fillers(fillers).out_of(gaps)
+
+
+class Fillers:
+    """Areas that may fill gaps, to be asked again and again.
+
+    Args:
+        shapes: polygons; None is passed over.
+    """
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._tree = shapely.STRtree(shapes)
+
+    def out_of(self, gaps: Shapes, allowed: NDArray[np.bool_] | None = None) -> Shapes:
+        """Gaps without what these areas, or those of them that are allowed, fill of them."""
+        at, over = self._tree.query(gaps, predicate="intersects")
+        if allowed is not None:
+            at, over = at[allowed[over]], over[allowed[over]]
+        inside = shapely.relate_pattern(gaps[at], self._shapes[over], "T********")
+        at, over = at[inside], over[inside]
+        if not len(at):
+            return gaps
+        left = gaps.copy()
+        order = np.argsort(at, kind="stable")
+        for pairs in np.split(order, np.flatnonzero(np.diff(at[order])) + 1):
+            each = at[pairs[0]]
+            left[each] = shapely.difference(gaps[each], shapely.union_all(self._shapes[over[pairs]]))
+        return polygonal(left)[0]
+
+    def without(self, gaps: Shapes) -> Shapes:
+        """Gaps that do not lie in any of these areas, by a point inside each."""
+        covered, _ = self._tree.query(inner_points(gaps), predicate="intersects")
+        free = np.ones(len(gaps), dtype=bool)
+        free[covered] = False
+        return gaps[free]
 
 
 def add_gaps(
@@ -107,10 +135,3 @@ def _beside(gaps: Shapes, areas: Areas, rows: Rows, polygons: Shapes) -> list[li
         if row not in found[at[each]]:
             found[at[each]].append(row)
     return found
-
-
-def distinct(gaps: Shapes, known: Shapes) -> Shapes:
-    """Gaps that are not part of gaps known already."""
-    if not len(gaps) or not len(known):
-        return gaps
-    return _without(gaps, known)

@@ -14,6 +14,7 @@ from boundaries.read import CHUNK_ROWS, Source, open_source
 from boundaries.values import Rows
 from gridmap.buildings import Duplicate, Stored
 from gridmap.errors import InvalidInput
+from gridmap.index import GRIDS
 from gridmap.settings import Settings
 
 EVENT_CHUNK_ROWS = 10_000  # an event in memory is an object with a dozen texts; a building is a few numbers
@@ -30,7 +31,10 @@ class Options:
         crs: of the coordinates; None means the file's own, else WGS-84.
         encoding: of CSV and Shapefile; None means detected.
         layer: layer or sheet, where there are several.
-        repair: whether invalid polygons are made valid.
+        repair: whether polygons are repaired: invalid ones made valid, grids fitted to each other and their parents.
+        repair_width_m: how far apart borders may be that a repair brings together.
+        repair_kinds: kinds of areas that are fitted to each other.
+        allow: codes of coverage findings on grids that are told and do not block.
         skip_refused: whether good rows are taken although others are refused.
         names: a register of names and parents by code, for areas.
         time_zone: of local times without zone; None refuses them.
@@ -44,6 +48,9 @@ class Options:
     encoding: str | None = None
     layer: str | None = None
     repair: bool = False
+    repair_width_m: float = 1.0
+    repair_kinds: frozenset[str] = frozenset(GRIDS)
+    allow: frozenset[str] = frozenset()
     skip_refused: bool = False
     names: Path | None = None
     time_zone: ZoneInfo | None = None
@@ -64,7 +71,9 @@ class Summary:
         read: rows in the file, refused ones included.
         created, changed, unchanged: rows that the load put in, replaced, or found stored already.
         refused: rows that were refused.
-        repaired: polygons that were made valid, and by how many m² they changed altogether.
+        repaired, repaired_m2: polygons that were made valid, and by how many m² they changed altogether.
+        fitted, gained_m2, lost_m2: polygons that were fitted to their neighbours and parents, and what they gained
+            and lost altogether.
         edition: number of the edition that a load of areas made.
         methods: events by the way in which their owner was found.
         in_grid, located: events that fell into a grid; that have a usable place.
@@ -79,6 +88,9 @@ class Summary:
     refused: int = 0
     repaired: int = 0
     repaired_m2: float = 0.0
+    fitted: int = 0
+    gained_m2: float = 0.0
+    lost_m2: float = 0.0
     edition: int | None = None
     methods: Counter[str] = field(default_factory=Counter)
     in_grid: int = 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from boundaries.fields import Mapped
 from boundaries.read import Source
 from boundaries.values import Rows
+from boundaries.zones import likely, mistaken
 from gridmap import crs
 from gridmap.errors import InvalidInput
 
@@ -245,8 +246,15 @@ def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: 
         for index in np.unique(broken):
             if rows.good[index]:
                 rows.refuse(
-                    int(index), code, _range_message(code, system), field=GEOMETRY, value=_first(own[index])
+                    int(index),
+                    code,
+                    _range_message(code, system, own[index]),
+                    field=GEOMETRY,
+                    value=_first(own[index]),
                 )
+    for index in np.flatnonzero(usable & rows.good & mistaken(shapely.bounds(own)[:, 0], system.name)):
+        message = _range_message("out_of_range", system, own[index])
+        rows.refuse(int(index), "out_of_range", message, field=GEOMETRY, value=_first(own[index]))
     bounds = shapely.bounds(geom)
     outside = usable & rows.good & ~(np.abs(bounds) <= np.array([180.0, 90.0, 180.0, 90.0])).all(axis=1)
     for index in np.flatnonzero(outside):
@@ -255,19 +263,21 @@ def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: 
             message = "latitude is beyond 90: longitude and latitude look swapped; longitude comes first"
             rows.refuse(int(index), "swapped_axes", message, field=GEOMETRY, value=_first(own[index]))
         else:
-            message = _range_message("out_of_range", system)
+            message = _range_message("out_of_range", system, own[index])
             rows.refuse(int(index), "out_of_range", message, field=GEOMETRY, value=_first(own[index]))
 
 
-def _range_message(code: str, system: System) -> str:
+def _range_message(code: str, system: System, shape: shapely.Geometry) -> str:
     if code == "not_finite":
         return "a coordinate is NaN or infinite"
+    better = likely(float(shapely.get_coordinates(shape)[0, 0]), system.name)
     if system.is_degrees:
         return (
             "longitude must lie in -180..180 and latitude in -90..90;"
-            " for metres name the reference system, for example --crs EPSG:4547"
+            f" for metres name the reference system, for example --crs {better or 'EPSG:4547'}"
         )
-    return f"lies outside of what {system.name} covers; is --crs right?"
+    rather = f"; the eastings look like {better}: --crs {better}" if better else "; is --crs right?"
+    return f"lies outside of what {system.name} covers{rather}"
 
 
 def _first(shape: shapely.Geometry) -> str:

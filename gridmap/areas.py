@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gridmap import snapshot as snapshots
 from gridmap.db import Writer
-from gridmap.errors import InvalidInput
+from gridmap.errors import Conflict, InvalidInput
 from gridmap.next_edition import ABOVE, CODE, Change
 from gridmap.publishing import Order, make_edition
 from gridmap.settings import Settings
@@ -47,19 +47,73 @@ class ImportResult:
     in_force: bool = True  # else it follows an edition whose moment is yet to come
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the newest edition would be with some areas in it.
+
+    Attributes:
+        base: the newest edition as it is.
+        areas: all areas by code, each with the parent that it gets; `row` is None for those that are stored.
+        findings: by row, why areas cannot be taken; then `areas` may lack parents.
+    """
+
+    base: Snapshot
+    areas: Mapping[str, AreaDraft]
+    findings: Sequence[Mapping[str, object]]
+
+
+def preview(session: Writer, drafts: Sequence[AreaDraft]) -> Preview:
+    """Puts areas into the newest edition without storing anything; no lock is taken."""
+    base = snapshots.load(session, newest_edition(session).id or None)
+    result = _merge(base, drafts)
+    merged = {
+        code: AreaDraft(
+            kind=row.kind,
+            code=code,
+            name=row.name,
+            geom=row.geom,
+            setting=row.setting,
+            parent=row.parent,
+            row=row.row,
+        )
+        for code, row in result.table.items()
+    }
+    return Preview(base, merged, [*_code_findings(session, base, drafts), *result.findings])
+
+
 def import_areas(
-    session: Writer, drafts: Sequence[AreaDraft], *, actor: str, settings: Settings, note: str = ""
+    session: Writer,
+    drafts: Sequence[AreaDraft],
+    *,
+    actor: str,
+    settings: Settings,
+    note: str = "",
+    expected: int | None = None,
 ) -> ImportResult:
     """Makes the next edition out of the current one and these areas, and places anew what lay in them.
 
     The first load is in force since ever, later ones from now on. The caller commits, then renews memory.
 
+    Args:
+        session: the transaction.
+        drafts: the areas.
+        actor: who loads.
+        settings: of the installation.
+        note: stands in the edition and in the audit.
+        expected: the edition on which the areas were checked; None takes any.
+
     Raises:
+        Conflict: `stale_boundaries`, another edition was published since.
         InvalidInput: with findings by row: a code twice, a code retired or of another kind, an unknown parent,
             a parent that is not coarser, a circle of parents.
     """
     lock_publications(session)
     base = snapshots.load(session, newest_edition(session).id or None)
+    if expected is not None and base.edition != expected:
+        raise Conflict(
+            "New boundaries were published during the load; nothing was stored, start it again",
+            code="stale_boundaries",
+        )
     result = _merge(base, drafts)
     findings = [*_code_findings(session, base, drafts), *result.findings]
     if findings:

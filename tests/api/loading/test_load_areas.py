@@ -118,7 +118,7 @@ def test_skip_refused_stores_the_others(gridmap, frame, tmp_path):
 
 
 def test_repair_stores_all_and_says_by_how_much(gridmap, frame, tmp_path, findings):
-    with_rows(frame, ("b1", "micro", None, BOW_TIE)).to_file(tmp_path / "f.gpkg")
+    with_rows(frame, ("b1", "village", None, BOW_TIE)).to_file(tmp_path / "f.gpkg")
     report = ("--report", tmp_path / "r.json")
     result = gridmap("load", "areas", tmp_path / "f.gpkg", "--commit", "--repair", *report)
     assert "repaired 1" in result.output
@@ -176,8 +176,12 @@ def test_gauss_krueger_and_gcj02_come_in_as_what_they_are(gridmap, frame, tmp_pa
     assert "for metres name the reference system" in shifted.output
 
 
-def test_areas_shifted_against_their_stored_parents_are_suspected(county, tmp_path):
+@pytest.mark.parametrize("how", ["parent", "code"])
+def test_areas_shifted_against_what_is_stored_are_suspected(county, tmp_path, how):
     from gridmap import crs
+
+    codes = {"parent": "n{}", "code": "990126001001{}"}[how]
+    more = {"parent": "990126001001"} if how == "parent" else {}
 
     west, south = np.meshgrid(np.arange(112, 112.0195, 0.001), np.arange(30, 30.0095, 0.001))
     boxes = shapely.box(west.ravel(), south.ravel(), west.ravel() + 0.001, south.ravel() + 0.001)
@@ -187,11 +191,12 @@ def test_areas_shifted_against_their_stored_parents_are_suspected(county, tmp_pa
 
     for shapes, suspected in ((boxes, False), (shapely.transform(boxes, shift), True)):
         gpd.GeoDataFrame(
-            {"code": [f"n{i}" for i in range(200)], "kind": "micro", "parent": "990126001001"},
+            {"code": [codes.format(i) for i in range(100, 300)], "kind": "comprehensive", **more},
             geometry=list(shapes),
             crs=4326,
         ).to_file(tmp_path / "n.gpkg")
-        result = county("load", "areas", tmp_path / "n.gpkg")
+        # shifted ones also leave their village, and are refused for that
+        result = county("load", "areas", tmp_path / "n.gpkg", code=int(suspected))
         assert ("warning: these points look like GCJ-02" in result.output) == suspected
 
 
