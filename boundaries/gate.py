@@ -63,7 +63,8 @@ class _Merged:
 
     def repaired(self, job: Job) -> Repair:
         """The areas after a repair."""
-        layers = Layers(self.geom, [draft.kind for draft in self.drafts], self.parent, self.movable)
+        owed = np.array([job.mended_m2.get(draft.row or 0, 0.0) for draft in self.drafts])
+        layers = Layers(self.geom, [draft.kind for draft in self.drafts], self.parent, self.movable, owed)
         return repair(layers, width_m=job.options.repair_width_m, kinds=job.options.repair_kinds)
 
 

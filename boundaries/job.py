@@ -147,6 +147,7 @@ class Job:
             noun, self.source.columns, options.fields, options.constants, file=path.name
         )
         self.summary = Summary(notes=self.source.notes)
+        self.mended_m2: dict[int, float] = {}  # by row, how much of a polygon was made when it was made valid
         self._progress = progress
 
     @property

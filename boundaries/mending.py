@@ -40,6 +40,7 @@ def mend(
             message = f"{flaw.reason}; nothing of an area is left"
             rows.refuse(at, "invalid", message, field=GEOMETRY, where=flaw.where, area=codes[at])
             continue
+        job.mended_m2[int(rows.chunk.rows[at])] = changed_m2
         job.summary.repaired += 1
         job.summary.repaired_m2 += changed_m2
         job.findings.add(

@@ -39,12 +39,14 @@ class Layers:
         kind: members of `gridmap.index.KINDS`.
         parent: position of each one's parent, -1 without.
         movable: which may be changed; the others are stored, or given.
+        doubtful_m2: how much area each owes to having been made valid; None for nothing.
     """
 
     geom: Shapes
     kind: Sequence[str]
     parent: Rows
     movable: Mask
+    doubtful_m2: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def _repair_level(
     position[parents] = len(members) - len(parents) + np.arange(len(parents))
     holder = np.where(layers.parent[members] >= 0, position[layers.parent[members]], -1)
     fabric = Fabric(as_multi(result.geom[members]), role, holder)
-    settling = Settling(fabric, width_m, fill=level != "dedicated")
+    doubtful = np.zeros(len(members)) if layers.doubtful_m2 is None else layers.doubtful_m2[members]
+    settling = Settling(fabric, width_m, doubtful, fill=level != "dedicated")
     before = fabric.shapes[: len(rows)].copy()
     repair_snap.snap(fabric, width_m)
     if settle(settling):

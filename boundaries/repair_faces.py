@@ -20,6 +20,7 @@ from boundaries.check_areas import inner_points
 from boundaries.check_edges import edges_of
 from boundaries.repair_snap import DEGREE_M, FIXED, MOVABLE, PARENT, Fabric
 from boundaries.topology import as_multi
+from gridmap import crs
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -35,6 +36,8 @@ class Settling:
     Attributes:
         fabric: polygons as they are snapped; their shapes are replaced.
         width_m: what is at most so wide is given to one owner.
+        doubtful_m2: for each polygon how much area it owes to having been made valid: a bow tie may cover what its
+            neighbours have.
         fill: whether the polygons shall fill their parents; dedicated grids need not.
         done: for each polygon what was done, counted: `gap`, `overlap`, `outside`.
         unsettled: places in degrees where borders could not be noded exactly; the polygons there stay.
@@ -42,6 +45,7 @@ class Settling:
 
     fabric: Fabric
     width_m: float
+    doubtful_m2: NDArray[np.float64]
     fill: bool = True
     done: dict[int, Counter[str]] = field(default_factory=dict)
     unsettled: list[tuple[float, float]] = field(default_factory=list)
@@ -179,6 +183,10 @@ class _Patch:
             [shapely.coverage_union_all(self.faces[region]) for region in regions], dtype=object
         )
         thin = is_narrow(shapes, self._settling.width_m)
+        for at, size in enumerate(crs.area_m2(shapes).tolist()):
+            mine = self.movable[regions[at][0]]
+            owed = max((float(self._settling.doubtful_m2[each]) for each in mine), default=0.0)
+            thin[at] |= len(mine) > 1 and size <= owed * 1.001
         return [
             face for region, is_thin in zip(regions, thin.tolist(), strict=True) if is_thin for face in region
         ]
@@ -206,6 +214,8 @@ class _Patch:
         waiting: dict[int, None] = {}
         for face in narrow:
             rightful = self.rightful[face]
+            sound = {each for each in rightful if self._settling.doubtful_m2[each] <= 0.0}
+            rightful = self.rightful[face] = sound or rightful
             self.owned[face] = set(rightful) if len(rightful) == 1 else set()
             if len(rightful) != 1 and not self.fixed[face]:
                 waiting[face] = None
@@ -269,7 +279,10 @@ class _Patch:
             made = shapely.coverage_union_all(self.faces[faces])
             if not made.is_valid:
                 made = shapely.union_all(self.faces[faces])
-            self._fabric.shapes[owner] = as_multi(np.array([made], dtype=object))[0]
+            whole = as_multi(np.array([made], dtype=object))[0]
+            # most of a coast is as it was, its rings only begin elsewhere
+            if not shapely.equals_exact(whole, self._fabric.shapes[owner], 0.0, normalize=True):
+                self._fabric.shapes[owner] = whole
         for owner in lost:  # nothing would be left of it: a person has to look
             self._settling.unsettled.append(_corner(self._fabric.shapes[[owner]]))
 

@@ -200,3 +200,16 @@ def test_narrow_is_where_no_circle_fits():
     strip = shapely.box(112, 60, 112 + 0.9 * METRE / 0.5, 60.01)
     wide = shapely.box(112, 60, 112 + 1.1 * METRE / 0.5, 60.01)
     assert is_narrow(array([strip, wide]), 1.0).tolist() == [True, False]
+
+
+def test_what_a_bow_tie_covers_of_its_neighbour_when_made_valid_is_the_neighbours():
+    lobe = shapely.box(112.001, 30.0006, 112.0012, 30.0008)
+    left = shapely.box(112, 30, 112.001, 30.001).union(lobe)
+    right = shapely.box(112.001, 30, 112.002, 30.001)
+    lap = float(crs.area_m2(left.intersection(right)))
+    assert lap > 100
+    for owed, settled in ((0.0, False), (lap, True)):
+        still = np.array([-1, -1])
+        result = repair(Layers(array([left, right]), ["micro"] * 2, still, still < 0, np.array([owed, 0.0])))
+        assert (float(crs.area_m2(result.geom[0].intersection(result.geom[1]))) == 0.0) == settled
+        assert result.geom[1].equals(right)
