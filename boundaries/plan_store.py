@@ -5,13 +5,13 @@ force; to undo is to look at one edit fewer.
 """
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
+import orjson
 import shapely
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -206,8 +206,8 @@ def store_edit(session: Writer, plan: Plan, edit: Edit, step: Step, after: Draft
             "plan": plan.id,
             "number": edit.number,
             "op": edit.op,
-            "request": json.dumps(dict(edit.request), ensure_ascii=False),
-            "told": json.dumps(dict(edit.told), ensure_ascii=False),
+            "request": _json(edit.request),
+            "told": _json(edit.told),
             "actor": edit.actor,
             "at": edit.at,
         },
@@ -234,6 +234,10 @@ def store_edit(session: Writer, plan: Plan, edit: Edit, step: Step, after: Draft
             for code, area in sorted(step.areas.items())
         ),
     )
+
+
+def _json(said: Mapping[str, Any]) -> str:
+    return orjson.dumps(dict(said), option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def _cells(area: PlannedArea | None) -> tuple[object, ...]:

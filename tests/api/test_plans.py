@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import orjson
 import pytest
 import shapely
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from api.routes import site
 from boundaries import ground
 from gridmap import crs
 from gridmap.live import Change
+from tests.api.conftest import SIDE, SOUTH, WEST
 from tests.api.planning import (
     EAST,
     MICRO,
@@ -389,3 +391,36 @@ def test_drawn_and_shown_in_another_reference_system(wp):
         back = shapely.transform(there, lambda xy: np.column_stack(crs.convert(*xy.T, "gcj02", "wgs84")))
         assert shapely.hausdorff_distance(back, shapely.from_geojson(geometry(features(after)[code]))) < 1e-7
     assert wp.get(f"{path}?crs=nowhere").json()["code"] == "unknown_crs"
+
+
+@pytest.fixture
+def compound(county):
+    """Two buildings more in the first micro-grid, near the second."""
+    with county.database.writer() as session:
+        session.execute(
+            sa.text(
+                "INSERT INTO building (code, households, geom, place, leaf, owner, paths, keep_together)"
+                " SELECT 'near' || n, 5, g, g, :leaf, :leaf, ARRAY[path], '东苑小区'"
+                " FROM area, generate_series(0, 1) AS n,"
+                " ST_SetSRID(ST_MakePoint(CAST(:x AS float8), :y + 0.0005 * n), 4326) AS g"
+                " WHERE code = :leaf AND edition_to IS NULL"
+            ),
+            {"leaf": MICRO, "x": WEST + SIDE * 0.9, "y": SOUTH + SIDE * 0.2},
+        )
+    county.service.grounds.forget()
+    yield ["near0", "near1"]
+    with county.database.writer() as session:
+        session.execute(sa.text("DELETE FROM building WHERE keep_together IS NOT NULL"))
+    county.service.grounds.forget()
+
+
+def test_buildings_moved_go_with_their_ground(wp, compound):
+    plan = opened(wp, VILLAGE)
+    moved = step(wp, plan, "edits", op="move", buildings=compound[:1], to=NEXT)
+    before, after = ({code: each["properties"] for code, each in features(p).items()} for p in (plan, moved))
+    assert after[NEXT]["households"] == before[NEXT]["households"] + 5
+    assert after[MICRO]["households"] == before[MICRO]["households"] - 5
+    assert "东苑小区" in orjson.dumps(moved["journal"][0]["told"]).decode()  # which it tears apart
+    refused = step(wp, moved, "edits", 422, op="move", buildings=["none"], to=NEXT)
+    assert refused["code"] == "unknown_building"
+    assert wp.get(f"/api/plans/{plan['id']}/check").json()["errors"] == 0
