@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from boundaries.check_edges import Edges, Mask, Shapes, edges_of
 from boundaries.exact import Edge, Inserted, Place, insert
+from gridmap.crs_measures import plane_at
 
 Area = shapely.Polygon | shapely.MultiPolygon
 Floats = NDArray[np.float64]
@@ -91,6 +92,21 @@ def new_vertices(area: Area, polygons: Shapes) -> NewVertices:
 def outer_vertices(edges: Edges) -> Floats:
     """The vertices of a coverage's own border, each once."""
     return np.unique(edges.ends[outer_edges(edges)].reshape(-1, 2), axis=0)
+
+
+def on_border(area: Area, vertices: Floats, within_m: float) -> NewVertices:
+    """Those of the vertices (n, 2) that lie within some metres of an area's border and are none of its own."""
+    west, south, east, north = shapely.bounds(area).tolist()
+    scale = plane_at((west + east) / 2, (south + north) / 2).scale
+    reach = within_m / scale
+    least, most = np.array([west, south]) - reach, np.array([east, north]) + reach
+    near = ((vertices >= least) & (vertices <= most)).all(axis=1)
+    near &= ~np.isin(keys(vertices), keys(vertices_of(area)))
+    candidates = vertices[near]
+    border = shapely.boundary(area)
+    shapely.prepare(border)
+    close = shapely.dwithin(shapely.points(candidates), border, float(reach.min()))
+    return located(area, candidates[close])
 
 
 def located(area: Area, vertices: Floats) -> NewVertices:

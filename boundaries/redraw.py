@@ -52,8 +52,31 @@ def apply(draft: Draft, world: World, request: Request) -> Step:
             findings=[{"field": "op", "value": op[:40], "message": "unknown"}],
         )
     work = Redrawing(draft, world)
-    OPS[op](work, request)
+    try:
+        OPS[op](work, request)
+    except InvalidInput as error:
+        if error.code != "inexact":
+            raise
+        # Files bring areas whose common border has a vertex in one of them alone. Where it lies on the other's edge
+        # nothing moves by giving it to both.
+        work = Redrawing(draft, world)
+        if not work.align(_concerned(work, request)):
+            raise
+        OPS[op](work, request)
     return work.step()
+
+
+def _concerned(work: Redrawing, request: Request) -> list[Any]:
+    """Shapes of the areas that an edit names, and what was drawn."""
+    named = [request.get(field) for field in ("grid", "into", "to")]
+    grids = request.get("grids")
+    named += grids if isinstance(grids, list) else []
+    areas = [work.get(code) for code in named if isinstance(code, str)]
+    drawn = [drawing(request, "polygon", "Polygon")] if request.get("polygon") else []
+    homes = work.world.homes
+    asked = request.get("buildings")
+    points = [shapely.Point(homes.lon[row], homes.lat[row]) for row in (homes.rows(asked) if asked else ())]
+    return [*(area.geom for area in areas if area is not None), *drawn, *points]
 
 
 def split(work: Redrawing, request: Request) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from boundaries.border_vertices import on_border
 from boundaries.draft import Cause, Draft, PlannedArea, Step
 from boundaries.exact import Inserted, combine, insert, shared_length
 from boundaries.homes import World
@@ -18,6 +19,7 @@ from gridmap.crs_measures import area_m2
 from gridmap.errors import InvalidInput
 from gridmap.index import GRIDS
 
+ALIGN_M = 0.01  # what seven decimals of a degree can say
 SPLINTER_M2 = 1.0  # less is an imprecise hand, not land
 
 
@@ -98,6 +100,35 @@ class Redrawing:
             if grown is not None:
                 only = code not in self._areas and (code not in self.draft.areas or area.touched)
                 self._areas[code] = replace(area, geom=grown, touched=only)
+
+    def align(self, around: Sequence[Any]) -> int:
+        """Gives the areas around some places those vertices of each other that lie on their edges.
+
+        Args:
+            around: geometries.
+
+        Returns:
+            How many vertices came onto edges.
+        """
+        box = shapely.box(*shapely.total_bounds(np.array(around, dtype=object)))
+        inside = [self.draft.scope, *(area.code for area in self.draft.inside())]
+        near = [
+            code for code in inside if shapely.intersects(shapely.box(*self._living(code).geom.bounds), box)
+        ]
+        vertices = np.unique(shapely.get_coordinates([self._living(code).geom for code in near]), axis=0)
+        count = 0
+        for code in near:
+            missing = on_border(self._living(code).geom, vertices, ALIGN_M)
+            self.insert(missing.inserted)
+            count += len(missing)
+        if count:
+            self.told["aligned"] = count
+        return count
+
+    def _living(self, code: str) -> PlannedArea:
+        area = self.get(code)
+        assert area is not None  # noqa: S101  # of those inside the scope, or the scope
+        return area
 
     def hand_over(self, land: Any, giver: str | None, taker: str | None) -> None:
         """Land passes from one area to another; whatever holds one of them and not the other follows.

@@ -23,7 +23,10 @@ def county(households: int, events: int = 200) -> demo.City:
 
 
 def edition(city: demo.City) -> Snapshot:
-    areas = city.areas
+    return edition_of(city.areas)
+
+
+def edition_of(areas: demo.Areas) -> Snapshot:
     order = np.argsort(areas.code.astype(str), kind="stable")
     code, kind, path, geom = (column[order] for column in (areas.code, areas.kind, areas.path, areas.geom))
     return Snapshot(

@@ -12,8 +12,18 @@ from boundaries.draft import Draft, PlannedArea
 from boundaries.exact import combine, insert
 from boundaries.homes import World
 from boundaries.redrawing import named_after
+from gridmap import demo
 from gridmap.errors import GridmapError, InvalidInput, NotFound
-from tests.boundaries.redraw_ground import county, edition, faults, free_land, geojson, ground, requests
+from tests.boundaries.redraw_ground import (
+    county,
+    edition,
+    edition_of,
+    faults,
+    free_land,
+    geojson,
+    ground,
+    requests,
+)
 
 EDITS = 120
 
@@ -367,6 +377,47 @@ def test_a_step_taken_back_leaves_no_trace(draft, world):
     merged = done(split, world, op="merge", grids=[area.code, born], into=area.code)
     assert born not in merged.areas
     assert merged.take(area.code).touched or merged.areas[area.code] is not None
+
+
+def column(*values):
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
+
+
+def test_a_vertex_that_only_one_of_two_neighbours_has_is_given_to_both():
+    """Layers digitised apart: a village whose long edges have none of the vertices of the grids inside."""
+    village = shapely.box(110, 30, 110.02, 30.01)
+    left, right = shapely.box(110, 30, 110.01, 30.01), shapely.box(110.01, 30, 110.02, 30.01)
+    low, high = shapely.box(110, 30, 110.01, 30.005), shapely.box(110, 30.005, 110.01, 30.01)
+    base = edition_of(
+        demo.Areas(
+            kind=column("village", "comprehensive", "comprehensive", "micro", "micro"),
+            code=column("v", "c1", "c2", "m1", "m2"),
+            name=column("v", "c1", "c2", "m1", "m2"),
+            setting=column(*[None] * 5),
+            parent=column(None, "v", "v", "c1", "c1"),
+            path=column("v", "v.c1", "v.c2", "v.c1.m1", "v.c1.m2"),
+            geom=column(*(shapely.MultiPolygon([each]) for each in (village, left, right, low, high))),
+        )
+    )
+    opened = Draft.open(base, "v")
+    merged = done(opened, World(), op="merge", grids=["c1", "c2"], into="c1")
+    assert shapely.equals(merged.take("c1").geom, village)
+    line = {"type": "LineString", "coordinates": [[110.005, 29], [110.005, 31]]}
+    halves = done(
+        opened, World(), op="split", grid="c2", line={**line, "coordinates": [[110.015, 29], [110.015, 31]]}
+    )
+    (born,) = halves.causes
+    moved = done(halves, World(), op="merge", grids=["c1", "c2"], into="c1")
+    assert shapely.area(moved.take(born).geom) == pytest.approx(0.00005)
+    split = done(opened, World(), op="split", grid="m1", line=line)
+    (piece,) = split.causes
+    after = done(split, World(), op="merge", grids=["m2", piece], into="m2")
+    left_over = shapely.difference(after.take("c1").geom, shapely.union_all(after.shapes(["m1", "m2"])))
+    assert shapely.area(left_over) < 1e-16
+    across = done(after, World(), op="merge", grids=["c1", "c2"], into="c2")
+    assert {child.parent for child in across.inside() if child.kind == "micro"} == {"c2"}
 
 
 @pytest.mark.parametrize("seed", [1, 2])
