@@ -115,7 +115,7 @@ class Lineage(BaseModel):
 
 
 class Edition(BaseModel):
-    """An edition; `in_force_from` null means since ever."""
+    """An edition; `in_force_from` null means since ever, `pending` that its moment is yet to come."""
 
     id: int
     in_force_from: dt.datetime | None
@@ -123,6 +123,7 @@ class Edition(BaseModel):
     published_by: str
     note: str | None
     areas_changed: int
+    pending: bool
 
 
 class Editions(BaseModel):

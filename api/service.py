@@ -16,6 +16,7 @@ from api.signing_in import SigningIn
 from api.tokens import Claims, Tokens, secret_key
 from boundaries.ground import Grounds
 from gridmap.access import Principal
+from gridmap.activation import Activator
 from gridmap.audit_scribe import Scribe
 from gridmap.db import Database
 from gridmap.embedded import Cluster
@@ -85,6 +86,9 @@ class Service:
         self.scribe = Scribe(self.database)
         self.eraser = Eraser(self.database)
         self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
+        self.activator = Activator(
+            self.database, self.memory, settings.time_zone, settings.tolerance_m, self._on_activated
+        )
         self.live = Live(self.database, self._on_topic, self.hub.publish)
         self.keeper = Keeper(Cluster(settings.home), lambda: self.live.connected) if keep else None
 
@@ -121,6 +125,7 @@ class Service:
         self.live.start()
         self.scribe.start()
         self.eraser.start()
+        self.activator.start()
 
     def stop(self) -> None:
         """Ends threads and connections."""
@@ -130,6 +135,7 @@ class Service:
         self.live.stop()
         self.scribe.stop()
         self.eraser.stop()
+        self.activator.stop()
         self.database.close()
 
     def _store(self, posts: Sequence[Post]) -> Sequence[Outcome | Exception]:
@@ -168,6 +174,9 @@ class Service:
     def _on_topic(self, topic: str) -> None:
         if topic in {"edition", "everything"}:
             self.memory.refresh_boundaries()
+            self.activator.wake()
+        if topic == "edition":
+            self.memory.refresh_served()
         if topic in {"households", "everything"}:
             self.memory.refresh_households()
         if topic in {"edition", "households", "everything"}:
@@ -176,6 +185,12 @@ class Service:
             self.memory.refresh_roster()
         if topic in {"accounts", "edition", "everything"}:
             self.accounts_changed()
+
+    def _on_activated(self) -> None:
+        """Who may do what, and who serves whom, is another by another edition."""
+        self.memory.refresh_served()
+        self.grounds.forget()
+        self.accounts_changed()
 
 
 class Hub:

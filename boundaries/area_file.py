@@ -90,6 +90,10 @@ def load_areas(session: Writer, job: Job) -> Summary:
     if result is not None:
         job.summary.edition = result.edition
         job.summary.add(Stored(result.created, result.changed, result.unchanged))
+        if not result.in_force:
+            job.summary.notes.append(
+                "an edition that was published before is yet to come into force: this one does right after it"
+            )
         if result.events_moved or result.buildings_moved:
             job.summary.notes.append(
                 f"{result.events_moved} events and {result.buildings_moved} buildings changed hands"

@@ -24,6 +24,7 @@ from gridmap.accounts import (
 from gridmap.audit import Entry, record
 from gridmap.db import LOCK_SPACE, Writer
 from gridmap.errors import Conflict, Forbidden, InvalidInput, NotFound
+from gridmap.in_force import HELD
 
 LOCK_ACCOUNTS = 4
 LARGEST_PAGE = 500
@@ -46,20 +47,23 @@ class Account:
     disabled_at: Any
 
 
-_SEEN = """
+_SEEN = f"""
+WITH {HELD.format(codes="(SELECT DISTINCT area FROM account_role)")}
 SELECT a.id, a.name, a.display_name, a.worker, a.source, a.password_hash IS NOT NULL AS has_password, a.created_at,
     a.signed_in_at, a.disabled_at, coalesce(json_agg(json_build_array(r.role, r.area) ORDER BY r.role, r.area)
-        FILTER (WHERE {held}), '[]') AS roles, count(r.*) FILTER (WHERE NOT coalesce({held}, false)) > 0 AS elsewhere
+        FILTER (WHERE {{held}}), '[]') AS roles,
+    count(r.*) FILTER (WHERE NOT coalesce({{held}}, false)) > 0 AS elsewhere
 FROM account a LEFT JOIN account_role r ON r.account = a.id
-LEFT JOIN area p ON p.code = r.area AND p.edition_to IS NULL
-WHERE {where} GROUP BY a.id HAVING {seen} ORDER BY a.name LIMIT :limit
+WHERE {{where}} GROUP BY a.id HAVING {{seen}} ORDER BY a.name LIMIT :limit
 """
 
 
 def _select(
     session: Session, scope: Scope, where: str, binds: dict[str, Any], limit: int
 ) -> Sequence[Account]:
-    held, given = scope.condition("p.path")
+    # All of what holds its land, where its area lives no more; null where nothing does.
+    condition, given = scope.condition("p.path")
+    held = f"(SELECT bool_and({condition}) FROM held p WHERE p.code = r.area)"
     if scope.paths is None:
         held, seen = "r.role IS NOT NULL", "TRUE"
     else:

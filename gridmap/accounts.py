@@ -14,6 +14,7 @@ from gridmap.access import EVERYWHERE, ROLES, Principal, Role, Scope
 from gridmap.audit import OPERATOR, Entry, paths_of, record
 from gridmap.db import Writer
 from gridmap.errors import Conflict, Forbidden, InvalidInput, NotFound
+from gridmap.in_force import HELD, LIVING
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
@@ -192,7 +193,7 @@ def check_bound(session: Session, by: Administrator, worker: int | None, source:
             session.execute(
                 sa.text(
                     "SELECT a.path::text FROM service_area s"
-                    " LEFT JOIN area a ON a.code = s.area AND a.edition_to IS NULL"
+                    f" LEFT JOIN {LIVING} a ON a.code = s.area"
                     " WHERE s.worker = :worker AND (s.valid_to IS NULL OR s.valid_to > now())"
                 ),
                 {"worker": worker},
@@ -219,14 +220,15 @@ def check_bound(session: Session, by: Administrator, worker: int | None, source:
 
 def audited_paths(session: Session, account: int) -> tuple[str, ...]:
     """Whose administrators read what concerns an account: those of its areas, where it holds none everywhere."""
-    areas = (
-        session.execute(
-            sa.text("SELECT area FROM account_role WHERE account = :account"), {"account": account}
-        )
-        .scalars()
-        .all()
+    areas = "SELECT area FROM account_role WHERE account = :account"
+    rows = session.execute(
+        sa.text(
+            f"WITH {HELD.format(codes=f'({areas})')} SELECT DISTINCT path::text FROM held"
+            f" WHERE :everywhere NOT IN ({areas}) ORDER BY 1"
+        ),
+        {"account": account, "everywhere": EVERYWHERE},
     )
-    return () if EVERYWHERE in areas else paths_of(session, areas)
+    return tuple(rows.scalars())
 
 
 def account_number(session: Session, name: str) -> tuple[int, int]:
@@ -259,9 +261,9 @@ def principal(session: Session, account: int) -> tuple[Principal, int] | None:
         return None
     roles = session.execute(
         sa.text(
-            "SELECT r.role, r.area, a.path::text FROM account_role r"
-            " LEFT JOIN area a ON a.code = r.area AND a.edition_to IS NULL"
-            " WHERE r.account = :account ORDER BY r.role, r.area"
+            f"WITH {HELD.format(codes='(SELECT area FROM account_role WHERE account = :account)')}"
+            " SELECT r.role, coalesce(a.now, r.area), a.path::text FROM account_role r"
+            " LEFT JOIN held a ON a.code = r.area WHERE r.account = :account ORDER BY 1, 2"
         ),
         {"account": account},
     )

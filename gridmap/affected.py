@@ -58,7 +58,7 @@ def between(session: Session, earlier: int, later: int) -> Affected:
     stay = sorted(code for code in before.keys() & after.keys() if before[code][1:3] == after[code][1:3])
     whole = [row for each in (before, after) for code, row in each.items() if code not in set(stay)]
     boxes = [shapely.bounds(_shapes([row[3] for row in whole])).reshape(-1, 4)] if whole else []
-    boxes += [_moved(_shapes([before[code][3], after[code][3]])) for code in stay]
+    boxes += [moved(_shapes([before[code][3], after[code][3]])) for code in stay]
     kept = set(stay)
     return Affected(
         _joined(np.concatenate(boxes)) if boxes else np.empty((0, 4)),
@@ -71,7 +71,7 @@ def _shapes(wkb: list[bytes]) -> NDArray[np.object_]:
     return np.asarray(shapely.from_wkb([bytes(each) for each in wkb]), dtype=object)
 
 
-def _moved(pair: NDArray[np.object_]) -> Floats:
+def moved(pair: NDArray[np.object_]) -> Floats:
     """Boxes of the edges that only one of two polygons has, joined where they meet.
 
     What one holds and the other does not is bounded by such edges, and those round one piece of it hang together.

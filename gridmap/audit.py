@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gridmap.access import Scope
+from gridmap.in_force import LIVING
 
 OPERATOR = "operator"  # whoever has the machine's command line
 
@@ -106,7 +107,7 @@ def record(session: Session, *entries: Entry) -> None:
 def paths_of(session: Session, codes: Iterable[str]) -> tuple[str, ...]:
     """Where areas lie today; what has gone has no path."""
     rows = session.execute(
-        sa.text("SELECT path::text FROM area WHERE code = ANY(:codes) AND edition_to IS NULL ORDER BY path"),
+        sa.text(f"SELECT path::text FROM {LIVING} AS a WHERE code = ANY(:codes) ORDER BY path"),
         {"codes": list(codes)},
     )
     return tuple(rows.scalars())

@@ -8,13 +8,12 @@ true metres; else the jurisdiction. Inside and border are those of GEOS on the p
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from threading import Lock
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from gridmap.errors import InvalidInput
@@ -31,10 +30,12 @@ from gridmap.index_answers import (
     Rows,
 )
 from gridmap.index_border import Outline
+from gridmap.index_checks import check_polygons, check_tolerance, checked, refused
 from gridmap.index_engine import Engine, warm
 from gridmap.index_frame import read_frame
 from gridmap.index_layer import Layer
 from gridmap.index_nearest import NearestGrid
+from gridmap.index_patch import Patched, followed
 
 __all__ = ["KINDS", "METHODS", "Answer", "AreaIndex", "GridIndex", "Place", "Places"]
 
@@ -49,39 +50,6 @@ _STEP_ACROSS_M = 0.01
 _MOST_OUTLINES = 1024
 
 
-def _checked(lon: ArrayLike, lat: ArrayLike, tolerance_m: float) -> tuple[Floats, Floats]:
-    x, y = np.ascontiguousarray(lon, dtype=np.float64), np.ascontiguousarray(lat, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise InvalidInput(
-            f"longitudes and latitudes are 1-d arrays of the same length, not {x.shape} and {y.shape}",
-            code="bad_shape",
-        )
-    _check_tolerance(tolerance_m)
-    return x, y
-
-
-def _check_polygons(geoms: Any) -> None:
-    kind = shapely.get_type_id(geoms)
-    solid = np.isin(kind, [-1, shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON])
-    if not solid.all():
-        raise _refused(int(np.argmin(solid)), "geometry", "no polygon", "not_a_polygon")
-    coords, row = shapely.get_coordinates(geoms, return_index=True)
-    finite = np.isfinite(coords).all(axis=1)
-    if not finite.all():
-        bad = int(row[np.argmin(finite)])
-        raise _refused(bad, "geometry", "coordinates that are no numbers", "bad_coordinates")
-
-
-def _refused(row: int, field: str, message: str, code: str) -> InvalidInput:
-    finding = {"row": row, "field": field, "message": message}
-    return InvalidInput(f"row {row}: {message}", code=code, findings=[finding])
-
-
-def _check_tolerance(tolerance_m: float) -> None:
-    if not 0.0 <= tolerance_m < math.inf:
-        raise InvalidInput(f"tolerance_m={tolerance_m!r}: a number from 0 on is needed", code="bad_tolerance")
-
-
 class AreaIndex:
     """All areas of one edition in memory; immutable, safe to ask from many threads."""
 
@@ -94,23 +62,54 @@ class AreaIndex:
         *,
         bulk: bool = False,
     ) -> None:
+        self._set(geoms, codes, kinds, paths, bulk=bulk)
+        for kind, rows in self._rows.items():
+            self._layers[kind] = Layer(geoms[rows], rows, bulk=bulk)
+
+    def _set(
+        self, geoms: Any, codes: Sequence[str], kinds: Sequence[str], paths: Sequence[str], *, bulk: bool
+    ) -> None:
         self._geoms = geoms
         kind_of = np.asarray(kinds, dtype=object)
         rank = np.empty(len(geoms), dtype=np.int64)
         rank[sorted(range(len(geoms)), key=codes.__getitem__)] = np.arange(len(geoms))
-        self._layers: dict[str, Layer] = {}
+        self._layers: dict[str, Layer | Patched] = {}
         self._rows: dict[str, Rows] = {}
         for kind in KINDS:
             members = np.flatnonzero(kind_of == kind)
-            rows = members[np.argsort(rank[members])].astype(np.int32)
-            if len(rows):
-                self._rows[kind] = rows
-                self._layers[kind] = Layer(geoms[rows], rows, bulk=bulk)
+            if len(members):
+                self._rows[kind] = members[np.argsort(rank[members])].astype(np.int32)
         self._kind_of, self._rank, self._paths, self._codes = kind_of, rank, paths, codes
         self._bulk = bulk
         self._lock = Lock()
         self._nearest_grid: NearestGrid | None = None
         self._outlines: dict[int, Outline] = {}
+
+    def following(
+        self,
+        areas: tuple[Any, Sequence[str], Sequence[str], Sequence[str]],
+        rows: Rows,
+        boxes: Mapping[str, Floats],
+    ) -> "AreaIndex":
+        """The index of a later edition; its cost follows what differs, and it answers as one built from nothing.
+
+        Args:
+            areas: geometries, codes, kinds and paths of the later edition, as `from_arrays` takes them, checked.
+            rows: for each row of this one that of the later edition, -1 where there is none; and one more -1.
+            boxes: by kind, west, south, east, north of whatever may be held by another area of the kind.
+        """
+        made = AreaIndex.__new__(AreaIndex)
+        geoms, codes, kinds, paths = areas
+        made._set(geoms, codes, kinds, paths, bulk=self._bulk)  # noqa: SLF001  # one of this class
+        nothing = np.empty((0, 4))
+        for kind, members in made._rows.items():  # noqa: SLF001  # the same
+            earlier = self._layers.get(kind)
+            made._layers[kind] = (  # noqa: SLF001  # the same
+                Layer(geoms[members], members, bulk=self._bulk)
+                if earlier is None
+                else followed(earlier, rows, boxes.get(kind, nothing), geoms[members], members)
+            )
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was built from: building is faster than sending a lattice."""
@@ -121,7 +120,7 @@ class AreaIndex:
     def nbytes(self) -> int:
         """Memory of the lattices and of what finds the nearest grid; the polygons are the caller's."""
         nearest = 0 if self._nearest_grid is None else self._nearest_grid.nbytes
-        return nearest + sum(layer.lattice.nbytes for layer in self._layers.values())
+        return nearest + sum(layer.nbytes for layer in self._layers.values())
 
     @classmethod
     def from_arrays(
@@ -151,13 +150,13 @@ class AreaIndex:
         texts = [str(code) for code in codes]
         if not len(polygons) == len(texts) == len(kinds) == len(paths):
             raise InvalidInput("geometries, codes, kinds and paths differ in number", code="bad_shape")
-        _check_polygons(polygons)
+        check_polygons(polygons)
         seen: set[str] = set()
         for row, (kind, text) in enumerate(zip(kinds, texts, strict=True)):
             if kind not in KINDS:
-                raise _refused(row, "kind", f"{kind!r} is no kind of area", "bad_kind")
+                raise refused(row, "kind", f"{kind!r} is no kind of area", "bad_kind")
             if text in seen:
-                raise _refused(row, "code", f"code {text!r} is there already", "duplicate_code")
+                raise refused(row, "code", f"code {text!r} is there already", "duplicate_code")
             seen.add(text)
         return cls(polygons, texts, [str(kind) for kind in kinds], [str(path) for path in paths], bulk=bulk)
 
@@ -178,7 +177,7 @@ class AreaIndex:
         Raises:
             InvalidInput: `bad_shape`, `bad_tolerance`.
         """
-        x, y = _checked(lon, lat, tolerance_m)
+        x, y = checked(lon, lat, tolerance_m)
         nothing = np.full(len(x), NOBODY, dtype=np.int32)
         nothing.flags.writeable = False  # shared by all kinds that this edition lacks
         holds, states = dict.fromkeys(KINDS, nothing), {}
@@ -206,7 +205,7 @@ class AreaIndex:
 
         A place that only a jurisdiction holds is nobody's here.
         """
-        x, y = _checked(lon, lat, tolerance_m)
+        x, y = checked(lon, lat, tolerance_m)
         kinds = [kind for kind in GRIDS if kind in self._layers]
         owner, method = np.full(len(x), NOBODY, dtype=np.int32), np.full(len(x), NONE, dtype=np.uint8)
         if kinds:
@@ -282,7 +281,7 @@ class AreaIndex:
         Raises:
             InvalidInput: `bad_tolerance`.
         """
-        _check_tolerance(tolerance_m)
+        check_tolerance(tolerance_m)
         lon, lat = float(lon), float(lat)
         holds, owner, state = dict.fromkeys(KINDS, NOBODY), NOBODY, NONE
         for kind, layer in self._layers.items():

@@ -49,6 +49,11 @@ class Layer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _one=One(state["lattice"]))
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the lattice; the polygons are the caller's."""
+        return self.lattice.nbytes
+
     @cached_property
     def _tree(self) -> shapely.STRtree:
         return shapely.STRtree(self._geoms)

@@ -77,30 +77,25 @@ def relocate(session: Writer, earlier: int, later: int, time_zone: ZoneInfo, tol
 
     Args:
         session: sees every event; the caller commits.
-        earlier: the edition by which everything is placed, 0 for none.
+        earlier: the edition by which everything is placed.
         later: the edition in force.
         time_zone: whose clock the shifts follow.
         tolerance_m: for places in a gap.
     """
-    if earlier == 0 and not session.execute(_ANYTHING).scalar_one():
-        return Relocated()
     affected = between(session, earlier, later)
-    boxes = widened(affected.boxes, tolerance_m)
+    boxes = widened(affected.boxes, 0.0)
     inherited = successors(session, _retired(session, earlier, later))
     codes = {label for path in affected.paths for label in path.split(".")}
     codes.update(affected.codes, *inherited.values())
-    snapshot = snapshots.around(session, later, widened(boxes, tolerance_m), codes)
+    snapshot = snapshots.around(session, later, widened(boxes, 2 * tolerance_m), codes)
     roster = load_roster(session, time_zone, snapshot.code.tolist())
     load = loads(session, list(roster.people))
     work = Work(session, snapshot, roster, load, tolerance_m, inherited=inherited, follows=True)
     buildings = relocate_buildings(session, snapshot, boxes)
-    events = _which(session, boxes, affected.paths)
+    events = _which(session, boxes, tolerance_m, affected.paths)
     blocks = (events[at : at + BLOCK] for at in range(0, len(events), BLOCK))
     done = _place(work, (_read(session, ("id = ANY(:ids)", {"ids": block}), 0) for block in blocks))
     return Relocated(done.moved, done.routed, buildings)
-
-
-_ANYTHING = sa.text("SELECT EXISTS (SELECT FROM event) OR EXISTS (SELECT FROM building)")
 
 
 def _retired(session: Writer, earlier: int, later: int) -> list[str]:
@@ -111,13 +106,19 @@ def _retired(session: Writer, earlier: int, later: int) -> list[str]:
     return list(rows.scalars())
 
 
-def _which(session: Writer, boxes: Floats, paths: Sequence[str]) -> list[int]:
-    """Events in boxes, and those whose source stated an area below a path instead of a place."""
-    found = set(
-        session.execute(
-            sa.text(f"SELECT event.id FROM {BOXES} JOIN event ON event.geom {IN_BOX}"), box_binds(boxes)
-        ).scalars()
-    )
+_IN_NO_GRID = "method IN ('nearest','jurisdiction','none')"
+
+
+def _which(session: Writer, boxes: Floats, tolerance_m: float, paths: Sequence[str]) -> list[int]:
+    """Events in boxes, those near that no grid holds, and those whose source stated an area below a path, no place."""
+    found: set[int] = set()
+    for those, method in ((boxes, "true"), (widened(boxes, tolerance_m), _IN_NO_GRID)):
+        found.update(
+            session.execute(
+                sa.text(f"SELECT event.id FROM {BOXES} JOIN event ON event.geom {IN_BOX} WHERE {method}"),
+                box_binds(those),
+            ).scalars()
+        )
     if paths:
         below, binds = Scope(tuple(paths)).condition("paths_now")
         found.update(

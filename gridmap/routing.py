@@ -148,6 +148,25 @@ class Roster:
         unit = self._unit(category, chain)
         return Candidates(tuple(found), unit, unit_first=category == "police_case" and unit is not None)
 
+    def renewed(self, areas: Iterable[str], fresh: "Roster") -> "Roster":
+        """The same but for some areas, whom `fresh` knows.
+
+        Args:
+            areas: codes whose people are as in `fresh`, also where that has none.
+            fresh: read for these areas alone.
+        """
+        gone = set(areas)
+        return Roster(
+            self.time_zone,
+            {**self.people, **fresh.people},
+            {**self.offices, **fresh.offices},
+            {**{area: each for area, each in self.people_of.items() if area not in gone}, **fresh.people_of},
+            {
+                **{area: each for area, each in self.offices_of.items() if area not in gone},
+                **fresh.offices_of,
+            },
+        )
+
     def _duty_at(self, at: dt.datetime) -> Callable[[Person], bool]:
         """Who is on duty at a moment; shifts begin and end with whole minutes, so a minute's answers are kept."""
         minute = int(at.timestamp()) // 60

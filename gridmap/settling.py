@@ -91,7 +91,10 @@ def settle(session: Writer, time_zone: ZoneInfo, tolerance_m: float) -> Relocate
     placed = session.execute(sa.text(_SETTLED)).scalar_one()
     if due is None or due <= placed:
         return Relocated()
-    moved = relocate(session, placed, due, time_zone, tolerance_m)
+    # Before the first edition nothing could be placed: what there is was placed by that one at the earliest.
+    first = session.execute(sa.text("SELECT min(id) FROM edition")).scalar_one()
+    earlier = max(placed, first)
+    moved = Relocated() if earlier == due else relocate(session, earlier, due, time_zone, tolerance_m)
     session.execute(
         sa.text(
             "INSERT INTO edition_placed (edition, events, buildings) SELECT id, CASE WHEN id = :due THEN :events"
@@ -102,18 +105,15 @@ def settle(session: Writer, time_zone: ZoneInfo, tolerance_m: float) -> Relocate
     session.execute(
         sa.text("INSERT INTO change_log (topic, edition) VALUES ('edition', :edition)"), {"edition": due}
     )
-    for topic in ("edition", "roster"):
-        session.execute(sa.text(f"NOTIFY gridmap, '{topic}'"))
+    session.execute(sa.text("NOTIFY gridmap, 'edition'"))
     return moved
 
 
-def unsettled(session: Session) -> bool:
-    """Whether an edition is in force by which not everything has been placed."""
-    return bool(
-        session.execute(
-            sa.text(
-                "SELECT coalesce((SELECT max(id) FROM edition WHERE in_force_from <= clock_timestamp()), 0)"
-                f" > ({_SETTLED})"
-            )
-        ).scalar_one()
-    )
+def settled(session: Session) -> tuple[int, int]:
+    """The edition by which everything is placed, and the one in force by the database's clock."""
+    placed, due = session.execute(
+        sa.text(
+            f"SELECT ({_SETTLED}), coalesce((SELECT max(id) FROM edition WHERE in_force_from <= clock_timestamp()), 0)"
+        )
+    ).one()
+    return int(placed), int(due)

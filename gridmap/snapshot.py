@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from gridmap.affected import BOXES, IN_BOX, box_binds
+from gridmap.affected import BOXES, IN_BOX, box_binds, moved
 from gridmap.index import GRIDS, KINDS, NESTING, OVERLAYS, AreaIndex, Places
 
 ORDER = {kind: order for order, kind in enumerate((*NESTING, "dedicated", *OVERLAYS))}
@@ -119,19 +119,84 @@ def load(session: Session, edition: int | None = None) -> Snapshot:
         edition = current_edition(session)
     if edition is None:
         return empty()
+    rows = session.execute(sa.text(f'{_COLUMNS} ORDER BY code COLLATE "C"'), {"edition": edition}).all()
+    return _build(*_head(session, edition), rows, households(session))
+
+
+_COLUMNS = (
+    "SELECT code, kind, name, setting, parent, path::text, ST_AsBinary(geom) FROM area"
+    " WHERE edition_from <= :edition AND (edition_to IS NULL OR edition_to > :edition)"
+)
+
+
+def _head(session: Session, edition: int) -> tuple[int, dt.datetime | None]:
+    """Number and moment of an edition."""
     moment = session.execute(
         sa.text("SELECT nullif(in_force_from, '-infinity') FROM edition WHERE id = :edition"),
         {"edition": edition},
     ).scalar_one()
-    rows = session.execute(
-        sa.text(
-            "SELECT code, kind, name, setting, parent, path::text, ST_AsBinary(geom) FROM area"
-            " WHERE edition_from <= :edition AND (edition_to IS NULL OR edition_to > :edition)"
-            ' ORDER BY code COLLATE "C"'
-        ),
-        {"edition": edition},
-    ).all()
-    return _build(edition, moment, rows, households(session))
+    return edition, moment
+
+
+def follow(session: Session, held: Snapshot, edition: int) -> Snapshot:
+    """Reads what a later edition changed of one in memory, and is the same as `load`: what is alike is shared.
+
+    A few ten milliseconds for a few areas out of 9,000.
+    """
+    if not 0 < held.edition < edition:
+        return load(session, edition)
+    binds = {"held": held.edition, "edition": edition}
+    rows = session.execute(sa.text(f"{_COLUMNS} AND edition_from > :held"), binds).all()
+    ended = session.execute(
+        sa.text("SELECT DISTINCT code FROM area WHERE edition_to > :held AND edition_to <= :edition"), binds
+    ).scalars()
+    changed = {row.code for row in rows} | {code for code in ended if code in held.row}
+    if len(changed) * 4 > len(held):
+        return load(session, edition)
+    return _followed(held, _head(session, edition), rows, sorted(changed), households(session))
+
+
+def _followed(
+    held: Snapshot,
+    head: tuple[int, dt.datetime | None],
+    rows: Sequence[sa.Row[Any]],
+    changed: Sequence[str],
+    counts: dict[str, int],
+) -> Snapshot:
+    fresh = _columns(rows)
+    kept = np.ones(len(held), dtype=bool)
+    kept[[held.row[code] for code in changed if code in held.row]] = False
+    before = (held.code, held.kind, held.name, held.setting, held.parent, held.path, held.geom)
+    joined = [np.concatenate([old[kept], new]) for old, new in zip(before, fresh, strict=True)]
+    order = np.argsort(joined[0], kind="stable")
+    code, kind, name, setting, parent, path, geom = (column[order] for column in joined)
+    place = {each: number for number, each in enumerate(code)}
+    now = np.array([*(place.get(each, -1) for each in held.code), -1], dtype=np.int32)
+    boxes: dict[str, list[NDArray[np.float64]]] = {}
+    for each in changed:
+        old, new = held.row.get(each, -1), place.get(each, -1)
+        shapes = np.array([held.geom[old]] * (old >= 0) + [geom[new]] * (new >= 0), dtype=object)
+        boxes.setdefault(held.kind[old] if old >= 0 else kind[new], []).append(
+            moved(shapes) if len(shapes) > 1 else shapely.bounds(shapes).reshape(-1, 4)
+        )
+    index = held.index.following(
+        (geom, code.tolist(), kind.tolist(), path.tolist()),
+        now,
+        {each: np.concatenate(some) for each, some in boxes.items()},
+    )
+    return Snapshot(
+        *head,
+        code=code,
+        kind=kind,
+        name=name,
+        setting=setting,
+        parent=parent,
+        path=path,
+        geom=geom,
+        households=np.array([counts.get(each, 0) for each in code], dtype=np.int64),
+        index=index,
+        row=place,
+    )
 
 
 def around(session: Session, edition: int, boxes: NDArray[np.float64], codes: Iterable[str] = ()) -> Snapshot:
@@ -146,28 +211,20 @@ def around(session: Session, edition: int, boxes: NDArray[np.float64], codes: It
     Returns:
         A snapshot without household counts; its cost follows what lies in the boxes.
     """
-    moment = session.execute(
-        sa.text("SELECT nullif(in_force_from, '-infinity') FROM edition WHERE id = :edition"),
-        {"edition": edition},
-    ).scalar_one()
-    columns = (
-        "SELECT code, kind, name, setting, parent, path::text, ST_AsBinary(geom) FROM area"
-        " WHERE edition_from <= :edition AND (edition_to IS NULL OR edition_to > :edition)"
-    )
     at_hand = session.execute(
-        sa.text(f"{columns} AND id IN (SELECT area.id FROM {BOXES} JOIN area ON area.geom {IN_BOX})"),
+        sa.text(f"{_COLUMNS} AND id IN (SELECT area.id FROM {BOXES} JOIN area ON area.geom {IN_BOX})"),
         {"edition": edition, **box_binds(boxes)},
     ).all()
     found, wanted = list(at_hand), set(codes)
     while missing := wanted.union(*(row.path.split(".") for row in found)) - {row.code for row in found}:
         more = session.execute(
-            sa.text(f"{columns} AND code = ANY(:codes)"), {"edition": edition, "codes": sorted(missing)}
+            sa.text(f"{_COLUMNS} AND code = ANY(:codes)"), {"edition": edition, "codes": sorted(missing)}
         ).all()
         if not more:
             break
         found += more
     # as PostgreSQL's "C" sorts them, by which the whole edition is in order
-    return _build(edition, moment, sorted(found, key=lambda row: row.code), {})
+    return _build(*_head(session, edition), sorted(found, key=lambda row: row.code), {})
 
 
 def households(session: Session) -> dict[str, int]:
@@ -187,17 +244,22 @@ def current_edition(session: Session, at: dt.datetime | None = None) -> int | No
     ).scalar_one_or_none()
 
 
+def _columns(rows: Sequence[sa.Row[Any]]) -> list[NDArray[np.object_]]:
+    columns = [np.empty(len(rows), dtype=object) for _ in range(7)]
+    for number, column in enumerate(columns):
+        column[:] = [row[number] for row in rows]
+    if len(rows):
+        columns[6] = np.asarray(shapely.from_wkb(columns[6]), dtype=object)
+    return columns
+
+
 def _build(
     edition: int,
     moment: dt.datetime | None,
     rows: Sequence[sa.Row[Any]],
     counts: dict[str, int],
 ) -> Snapshot:
-    columns = [np.empty(len(rows), dtype=object) for _ in range(7)]
-    for number, column in enumerate(columns):
-        column[:] = [row[number] for row in rows]
-    code, kind, name, setting, parent, path, wkb = columns
-    geom = shapely.from_wkb(wkb) if len(rows) else wkb
+    code, kind, name, setting, parent, path, geom = _columns(rows)
     return Snapshot(
         edition=edition,
         in_force_from=moment,

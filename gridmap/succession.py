@@ -14,34 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gridmap.db import Writer
+from gridmap.in_force import HELD
 from gridmap.next_edition import Change, NextEdition
 
 # Square degrees: about a square metre. Less in common is rounding, or a vertex that a neighbour got.
 LEAST_SHARED = 1e-10
 LEAST_SHARE = 1e-6
-
-# The edition in force this moment, which need not be the newest; for statements.
-IN_FORCE = (
-    "(SELECT id FROM edition WHERE in_force_from <= clock_timestamp() ORDER BY in_force_from DESC LIMIT 1)"
-)
-# Areas that live in it, as a table.
-LIVING = f"(SELECT * FROM area WHERE edition_from <= {IN_FORCE} AND (edition_to IS NULL OR edition_to > {IN_FORCE}))"
-# `held`: every code of :codes that is or was an area's, beside the codes that have its land in the edition in force.
-HELD = f"""
-held AS (
-    WITH RECURSIVE force AS MATERIALIZED (SELECT {IN_FORCE} AS id), followed AS (
-        SELECT code, code AS now FROM unnest(CAST(:codes AS text[])) AS asked (code)
-        UNION
-        SELECT f.code, l.new_code FROM force, followed f JOIN lineage l ON l.old_code = f.now
-        WHERE l.new_code <> l.old_code
-            AND NOT EXISTS (SELECT FROM area a WHERE a.code = f.now AND a.edition_from <= force.id
-                AND (a.edition_to IS NULL OR a.edition_to > force.id))
-            AND l.edition = (SELECT max(a.edition_to) FROM area a WHERE a.code = f.now AND a.edition_to <= force.id)
-    )
-    SELECT DISTINCT f.code, a.code AS now, a.path FROM followed f JOIN area a ON a.code = f.now, force
-    WHERE a.edition_from <= force.id AND (a.edition_to IS NULL OR a.edition_to > force.id)
-)
-"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -182,8 +160,9 @@ def successors(session: Session, codes: Sequence[str]) -> Mapping[str, list[str]
     if not codes:
         return {}
     found: dict[str, list[str]] = defaultdict(list)
+    held = HELD.format(codes="unnest(CAST(:codes AS text[]))")
     rows = session.execute(
-        sa.text(f"WITH {HELD} SELECT code, now FROM held ORDER BY code, now"), {"codes": list(codes)}
+        sa.text(f"WITH {held} SELECT code, now FROM held ORDER BY code, now"), {"codes": list(codes)}
     )
     for code, now in rows:
         found[code].append(now)

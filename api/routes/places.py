@@ -33,6 +33,7 @@ from gridmap import crs as reference_systems
 from gridmap import locating
 from gridmap.access import Scope
 from gridmap.errors import InvalidInput, NotFound
+from gridmap.in_force import IN_FORCE
 from gridmap.snapshot import KINDS, Snapshot
 from layers.features import area_features
 
@@ -183,7 +184,11 @@ def area(  # the query's parameters
 def lineage(code: str, principal: ThePrincipal, session: TheReader) -> Response:
     """Where an area came from and where it went, by edition; codes beyond my areas are null."""
     scope = principal.require("areas")
-    latest = "(SELECT a.path FROM area a WHERE a.code = {} ORDER BY a.edition_from DESC LIMIT 1)"
+    # As it lies today, or last did; what is yet to come counts for what has not been before.
+    latest = (
+        f"(SELECT a.path FROM area a WHERE a.code = {{}} ORDER BY a.edition_from <= {IN_FORCE} DESC,"
+        " a.edition_from DESC LIMIT 1)"
+    )
     given: dict[str, object] = {
         "code": "" if "\x00" in code else code
     }  # no code has one, and the database takes none

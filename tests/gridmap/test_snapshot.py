@@ -6,14 +6,17 @@ import itertools
 import numpy as np
 import psycopg
 import pytest
+import shapely
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmap import db
+from gridmap import db, index_patch
 from gridmap import snapshot as snapshots
 from gridmap.areas import import_areas
 from gridmap.index import GRIDS, KINDS, NESTING, OVERLAYS
+from gridmap.index_patch import Patched
+from gridmap.publishing import Change, publish
 from gridmap.snapshot import ORDER, outermost
 
 
@@ -125,3 +128,63 @@ def test_before_the_first_load_everything_answers_nobody():
 def test_every_kind_has_its_place_in_the_order():
     assert set(ORDER) == set(KINDS) == {*NESTING, *OVERLAYS, *GRIDS}
     assert sorted(NESTING, key=ORDER.__getitem__) == list(NESTING)
+
+
+def test_an_edition_that_follows_one_in_memory_is_the_same_as_one_read_whole(desk, county, monkeypatch):
+    """Split, merged, moved, hung elsewhere, retired and touched; asked at every corner and border, and beside."""
+    monkeypatch.setattr(index_patch, "MOST_PATCHED", 1)  # so few areas would be built anew
+    rng = np.random.default_rng(5)
+    half = np.arange(-1, 19) / 2
+    lon, lat = (axis.ravel() for axis in np.meshgrid(county.at(0, 0)[0] + county.side * half,
+                                                     county.at(0, 0)[1] + county.side * half))  # fmt: skip
+    lon = np.concatenate([lon, rng.uniform(lon.min(), lon.max(), 500)])
+    lat = np.concatenate([lat, rng.uniform(lat.min(), lat.max(), 500)])
+    known = {draft.code: draft for draft in county.drafts()}
+
+    def area(code, geom=None, **more):
+        draft = known.get(code)
+        kept = {name: getattr(draft, name) for name in ("kind", "name", "setting", "parent")} if draft else {}
+        return Change(code=code, geom=geom or draft.geom, **{**kept, **more})
+
+    grid = county.comprehensive(0, 0)
+    steps = [
+        [
+            area(county.micro(0, 0), county.box(0, 0, 0.5, 1)),
+            area("a0", county.box(0.5, 0, 0.5, 1), kind="micro", name="x", parent=grid),
+        ],
+        [area(county.micro(1, 0), county.box(0.5, 0, 1.5, 1)), Change(code="a0", geom=None, cause="merge")],
+        [
+            area(grid, parent="990126001002"),
+            area("c1", county.box(9, 9), kind="court", name="法院", parent="990126"),
+        ],
+        [
+            area("990126002", county.box(0, 0, 8, 4)),
+            *(area(f"99012600100{n}", parent="990126002") for n in (1, 2)),
+            Change(code="990126001", geom=None, cause="merge"),
+        ],
+        [Change(code="990126D01", geom=None, cause="retire"), area("990126P1", name="改名")],
+    ]
+    held = desk.memory.snapshot
+    for number, changes in enumerate(steps, 1):
+        with desk.database.writer() as session:
+            publish(session, number, changes, actor="x", settings=desk.settings)
+        with desk.database.reader() as session:
+            whole, held = snapshots.load(session), snapshots.follow(session, held, number + 1)
+        assert (held.edition, held.in_force_from, held.row) == (number + 1, whole.in_force_from, whole.row)
+        for name in ("code", "kind", "name", "setting", "parent", "path", "households"):
+            assert (getattr(held, name) == getattr(whole, name)).all(), name
+        assert shapely.equals_identical(held.geom, whole.geom).all()
+        for one, other in zip(
+            _answers(held.index.locate(lon, lat)), _answers(whole.index.locate(lon, lat)), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+        for x, y in zip(lon[:400].tolist(), lat[:400].tolist(), strict=True):
+            assert repr(held.index.locate_one(x, y)) == repr(whole.index.locate_one(x, y))
+            row = held.index.locate_one(x, y).leaf
+            if row >= 0:
+                assert held.index.nearest_border(x, y, row) == whole.index.nearest_border(x, y, row)
+    assert any(isinstance(layer, Patched) for layer in held.index._layers.values())
+
+
+def _answers(places):
+    return [places.owner, places.method, places.distance_m, places.leaf, *places.holds.values()]

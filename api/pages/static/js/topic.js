@@ -65,7 +65,7 @@ function editionLine(state, editions) {
   const changed = editions
     .filter((one) => {
       const at = force(one);
-      return at && !Number.isNaN(+at) && localDay(at) >= state.from && localDay(at) < state.to;
+      return at && !one.pending && !Number.isNaN(+at) && localDay(at) >= state.from && localDay(at) < state.to;
     })
     .reduce((sum, one) => sum + (one.areas_changed ?? 0), 0);
   const line = t("topic.edition", { which: t("topic.today"), id: current.id, date, n: number(changed) });
