@@ -20,6 +20,7 @@ from boundaries.draft import Draft, PlannedArea, Step
 from gridmap.access import Principal, Scope
 from gridmap.db import Writer, copy_rows
 from gridmap.errors import NotFound
+from gridmap.in_force import LIVING
 from gridmap.snapshot import Snapshot
 
 State = Literal["draft", "submitted", "approved", "published", "rejected", "withdrawn"]
@@ -27,7 +28,7 @@ LARGEST_PAGE = 200
 LONGEST_JOURNAL = 200
 
 # Where the area lies today; where it lay, if it is no more.
-_PATH = "coalesce((SELECT a.path FROM area a WHERE a.code = p.scope AND a.edition_to IS NULL), p.path)"
+_PATH = f"coalesce((SELECT a.path FROM {LIVING} a WHERE a.code = p.scope), p.path)"
 _COLUMNS = (
     f"p.id, p.name, p.scope, {_PATH}::text AS path, p.base, p.state, p.revision, p.head, p.created_by,"
     " p.created_at, p.updated_at, p.submitted_by, p.submitted_at, p.approved_by, p.approved_at, p.rejected_by,"

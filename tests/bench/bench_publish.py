@@ -33,6 +33,7 @@ TIMES = 6
 CLIENTS = 4
 AT_MOST = 1 / 200
 LONGEST_S = 1.0
+PAUSE_S = 2.0  # between publications: no county has one on the heels of the other
 
 
 class Posting:
@@ -120,10 +121,10 @@ def publications(served: Served, database: Database, settings: Settings) -> list
     box = memory.snapshot.bounds[[memory.snapshot.row[code] for code in pair]]
     spent, arrived, moved = [], [], 0
     with Posting(served, token, [*box[:, :2].min(axis=0), *box[:, 2:].max(axis=0)]) as posting:
-        time.sleep(1)
         for _ in range(TIMES):
             snapshot = memory.snapshot
             changes = exchanged(snapshot, *pair)
+            time.sleep(PAUSE_S)
             began = time.perf_counter()
             with database.writer(EVERYTHING) as session:
                 made = publish(session, snapshot.edition, changes, actor="bench", settings=settings)
