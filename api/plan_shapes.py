@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 from api.service import Service
 from boundaries import plan_life, plan_store
 from boundaries.draft import Draft, PlannedArea
+from boundaries.plan_metrics import fate
 from boundaries.plan_store import Plan
 from gridmap import crs
-from gridmap.access import Principal
+from gridmap.access import Principal, Scope
 from layers.features import geometry_json
 
+EVERYWHERE = Scope(None)
 Which = Literal["true", "changed", "false"]
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
 _AS_STORED = (
@@ -78,6 +80,7 @@ def with_areas(
     which: Which = "true",
     *,
     system: str = "wgs84",
+    seen: Scope = EVERYWHERE,
 ) -> bytes:
     """A plan as JSON with the areas inside its scope, or those of them that differ from its base.
 
@@ -88,9 +91,14 @@ def with_areas(
         draft: as it is now.
         which: `true` for all of them, `changed`.
         system: of the coordinates, as of `gridmap.crs.normalise`.
+        seen: only areas in this scope.
     """
     counts = service.grounds.under(session, draft).households.of(draft)
-    areas = [area for area in draft.inside() if which == "true" or area.code in draft.areas]
+    areas = [
+        area
+        for area in draft.inside()
+        if (which == "true" or area.code in draft.areas) and seen.holds(draft.path(area.code))
+    ]
     features = b",".join(
         b'{"type":"Feature","properties":' + orjson.dumps(properties) + b',"geometry":' + geometry + b"}"
         for properties, geometry in zip(
@@ -99,7 +107,9 @@ def with_areas(
             strict=True,
         )
     )
-    shaped = shaped | {"retired": draft.retired}
+    base = draft.base
+    retired = [code for code in draft.retired if seen.holds(base.path[base.row[code]])]
+    shaped = shaped | {"retired": retired}
     return (
         orjson.dumps(shaped, option=_OPTIONS)[:-1]
         + b',"areas":{"type":"FeatureCollection","features":['
@@ -124,15 +134,6 @@ def _properties(draft: Draft, area: PlannedArea, households: int) -> dict[str, A
         "households": households,
         "fate": fate(draft, area),
     }
-
-
-def fate(draft: Draft, area: PlannedArea) -> Literal["same", "changed", "new", "touched"]:
-    """What became of an area against the base of a draft."""
-    if area.code not in draft.areas:
-        return "same"
-    if area.code not in draft.base.row:
-        return "new"
-    return "touched" if area.touched else "changed"
 
 
 def _geometries(draft: Draft, areas: Sequence[PlannedArea], system: str) -> list[bytes]:

@@ -13,6 +13,8 @@ from boundaries.planning import Desk, require_state
 from gridmap.access import Principal, Scope
 from gridmap.errors import NotFound
 
+SHOWN = frozenset({"approved", "published"})
+
 
 @dataclass(frozen=True)
 class Comment:
@@ -32,12 +34,38 @@ def find_shown(session: Session, principal: Principal, number: int) -> Plan:
         NotFound: `unknown_plan`.
     """
     areas = principal.require("areas")
-    plan = plan_store.find(session, Scope(None), number)
-    if (principal.scope("plan") | principal.scope("approve")).holds(plan.path):
-        return plan
-    if plan.state in {"approved", "published"} and areas.reaches(plan.path):
-        return plan
-    raise NotFound(f"No plan {number} within your areas", code="unknown_plan")
+    shown = _shown(session, areas, number)
+    if shown is not None:
+        return shown
+    return plan_store.find(session, principal.scope("plan") | principal.scope("approve"), number)
+
+
+def look_at(session: Session, principal: Principal, number: int) -> tuple[Plan, Scope]:
+    """A plan, and which of its areas somebody sees: who plans or approves there all, others those of an approved one.
+
+    Raises:
+        Forbidden: neither plans nor approves, and it is not approved.
+        NotFound: `unknown_plan`.
+    """
+    areas = principal.scope("areas")
+    if not (principal.may("plan") or principal.may("approve")):
+        shown = _shown(session, areas, number)
+        if shown is None:
+            principal.require("plan")
+            raise AssertionError  # whoever neither plans nor approves was refused
+        return shown, areas
+    plan = find_shown(session, principal, number)
+    own = (principal.scope("plan") | principal.scope("approve")).holds(plan.path)
+    return plan, Scope(None) if own else areas
+
+
+def _shown(session: Session, areas: Scope, number: int) -> Plan | None:
+    """An approved plan that reaches into some areas; None also where there is no such plan."""
+    try:
+        plan = plan_store.find(session, Scope(None), number)
+    except NotFound:
+        return None
+    return plan if plan.state in SHOWN and areas.reaches(plan.path) else None
 
 
 def add(desk: Desk, number: int, text: str) -> Comment:

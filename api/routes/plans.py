@@ -13,7 +13,7 @@ from api.deps import ThePrincipal, TheReader, TheService, comma_list
 from api.plan_shapes import Which
 from api.schemas_plans import EditIn, Findings, Plan, PlanIn, Plans, RejectIn, RevisionIn
 from api.service import Service
-from boundaries import plan_edits, plan_findings, plan_life, plan_store
+from boundaries import plan_comments, plan_edits, plan_findings, plan_life, plan_store
 from boundaries.plan_edits import Drawn
 from boundaries.planning import Desk, check_name
 from gridmap import crs as reference_systems
@@ -115,20 +115,20 @@ def one_plan(  # what a request is asked with
     areas: Areas = "true",
     crs: str = "wgs84",
 ) -> Response:
-    """A plan with the areas inside its scope."""
+    """A plan with the areas inside its scope; once approved also for whoever sees areas in it: those."""
     system = reference_systems.normalise(crs)
-    found = plan_store.find(session, plan_store.seen_by(principal), plan)
+    found, seen = plan_comments.look_at(session, principal, plan)
     shaped = plan_shapes.whole(service, session, principal, found)
     plain = plan_shapes.without_areas(shaped)
     if areas == "false":
         return _tagged(request, _tag(plain, 0), lambda: plain)
     draft = plan_store.draft_of(session, found, service.memory.edition(found.base))
     ground = service.grounds.under(session, draft)
-    tag = _tag(plain + f"{areas} {system}".encode(), ground.digest)
+    tag = _tag(plain + f"{areas} {system} {seen.paths}".encode(), ground.digest)
     return _tagged(
         request,
         tag,
-        lambda: plan_shapes.with_areas(service, session, shaped, draft, areas, system=system),
+        lambda: plan_shapes.with_areas(service, session, shaped, draft, areas, system=system, seen=seen),
     )
 
 

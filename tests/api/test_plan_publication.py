@@ -158,6 +158,7 @@ def test_on_notice_people_comment_and_nobody_publishes(county, wp, wa):
         assert wp.post(said, json={"text": "早"}).json()["code"] == "wrong_state"
         submitted = step(wp, drawn, "submit")
         assert neighbour.post(said, json={"text": "x"}).status_code == 404
+        assert neighbour.get(f"/api/plans/{drawn['id']}").status_code == 403
         waiting = step(wa, submitted, "approve")
         assert waiting["notice_until"] > waiting["approved_at"]
         assert "publish" not in waiting["may"]
@@ -168,6 +169,11 @@ def test_on_notice_people_comment_and_nobody_publishes(county, wp, wa):
         page = neighbour.get(said, params={"limit": 1}).json()
         assert [each["text"] for each in page["comments"]] == ["沿街商铺应归一格"]
         assert [each["text"] for each in neighbour.get(page["next"]).json()["comments"]] == ["收到"]
+        looked_at = neighbour.get(f"/api/plans/{drawn['id']}").json()
+        assert looked_at["may"] == ["comment"]
+        assert {code[:12] for code in features(looked_at)} == {f"{TOWN}001"}
+        assert len(features(looked_at)) < len(features(waiting))
+        assert county.as_("east").get(f"/api/plans/{drawn['id']}").status_code in {403, 404}
         refused = step(wa, waiting, "publish", 409)
         assert refused["code"] == "notice_runs"
         until = dt.datetime.fromisoformat(refused["findings"][0]["value"])
