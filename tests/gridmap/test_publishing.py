@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from gridmap.access import Scope
 from gridmap.account_changes import page
 from gridmap.accounts import account_number, add_account, audited_paths, principal
+from gridmap.areas import editions
+from gridmap.audit import paths_of
 from gridmap.db import Database
 from gridmap.errors import Conflict, InvalidInput, NotFound
 from gridmap.households import count_households
@@ -130,6 +132,32 @@ def test_events_buildings_and_workers_follow_a_split(desk, county):
     assert {p.code for p in desk.memory.roster.people_of["new1"]} == {"ww"}
 
 
+def test_who_has_accepted_an_event_is_offered_to_hand_it_over(desk, county):
+    """By hand to whom, where another one serves there; who serves there too has nobody to hand it to."""
+    west, east = county.micro(1, 0), county.micro(2, 0)
+    numbers = [desk.post(county.event(1.75, 0.5)).event for _ in range(2)]
+    desk.do("UPDATE event SET status = 'accepted' WHERE id = ANY(:ids)", ids=numbers)
+    stays = desk.post(county.event(0.75, 0.5)).event
+    desk.do("UPDATE event SET status = 'accepted' WHERE id = :n", n=stays)
+    before = desk.one("SELECT worker FROM event WHERE id = :n", n=numbers[0])
+    published(
+        desk,
+        change(county, county.micro(0, 0), county.box(0, 0, 0.5, 1)),
+        change(county, west, county.box(0.5, 0, 1, 1)),
+        change(county, east, county.box(1.5, 0, 1.5, 1)),
+    )
+    there = desk.one("SELECT id FROM worker WHERE code = :c", c=f"w{county.comprehensive(2, 0)}")
+    said = "SELECT detail->'offered'->'worker' FROM event_history WHERE event = :n ORDER BY id DESC LIMIT 1"
+    for number in numbers:
+        row = desk.one("SELECT owner_now, worker, status, why FROM event WHERE id = :n", n=number)
+        assert row[:3] == (east, before, "accepted")
+        assert ["warn", "handover", {"grid": east}] in row[3]
+        assert desk.one(said, n=number) == there
+    owner, why = desk.one("SELECT owner_now, why FROM event WHERE id = :n", n=stays)
+    assert owner == west
+    assert "handover" not in {reason[1] for reason in why}
+
+
 def test_a_merge_passes_people_on_and_ends_the_code(desk, county):
     into, other = county.micro(0, 0), county.micro(1, 0)
     give_worker(desk, county, other, "ww")
@@ -236,6 +264,13 @@ def test_moments_strictly_increase_and_lie_ahead(desk, county):
     assert (made.edition, made.in_force_from, made.in_force) == (2, moment, False)
     assert desk.memory.snapshot.edition == 1
     assert desk.one("SELECT max(edition) FROM edition_placed") == 1
+    with desk.database.reader() as session:  # nothing takes it for today's
+        assert paths_of(session, ["new1"]) == ()
+        assert paths_of(session, [county.micro(0, 0)]) == (
+            desk.memory.snapshot.path[desk.memory.snapshot.row[county.micro(0, 0)]],
+        )
+        assert [(each["id"], each["pending"]) for each in editions(session)] == [(2, True), (1, False)]
+    assert desk.memory.at(moment).row.keys() > desk.memory.at(now).row.keys()  # but for whoever asks for then
     other = change(county, county.micro(4, 0), name="改名")
     for effective_from in (None, moment, moment - dt.timedelta(minutes=1)):
         error = refused(desk, other, base=2, error=Conflict, effective_from=effective_from)
