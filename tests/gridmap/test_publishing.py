@@ -1,4 +1,4 @@
-"""The next edition: what is written, what is refused, who follows whom, and that it can be taken back."""
+"""The next edition: what is written, what is refused, and who follows whom."""
 
 import datetime as dt
 
@@ -6,89 +6,14 @@ import pytest
 import shapely
 import sqlalchemy as sa
 
-from gridmap.access import Scope
-from gridmap.account_changes import page
-from gridmap.accounts import account_number, add_account, audited_paths, principal
 from gridmap.areas import editions
 from gridmap.audit import paths_of
 from gridmap.db import Database
-from gridmap.errors import Conflict, InvalidInput, NotFound
+from gridmap.errors import Conflict
 from gridmap.households import count_households
-from gridmap.publishing import Change, publish
+from gridmap.publishing import publish
 from gridmap.sight import EVERYTHING
-from gridmap.undoing import revert
-
-
-def change(county, code, geom=None, **more):
-    """A change of one of the county's areas: what is not said stays."""
-    draft = next((each for each in county.drafts() if each.code == code), None)
-    kept = {name: getattr(draft, name) for name in ("kind", "name", "setting", "parent")} if draft else {}
-    return Change(
-        code=code, **{**kept, "geom": geom if geom is not None or draft is None else draft.geom, **more}
-    )
-
-
-def gone(code, cause="merge"):
-    return Change(code=code, geom=None, cause=cause)
-
-
-def published(desk, *changes, base=1, **more):
-    with desk.database.writer() as session:
-        made = publish(session, base, changes, actor="发布人", settings=desk.settings, **more)
-    desk.memory.refresh()
-    return made
-
-
-def refused(desk, *changes, base=1, error=InvalidInput, **more):
-    before = desk.one("SELECT (SELECT count(*) FROM edition), (SELECT count(*) FROM area)")
-    with pytest.raises(error) as caught:
-        published(desk, *changes, base=base, **more)
-    assert desk.one("SELECT (SELECT count(*) FROM edition), (SELECT count(*) FROM area)") == before
-    return caught.value
-
-
-def split(county):
-    """Square (0, 0) cut in two: the eastern half is another micro-grid."""
-    code = county.micro(0, 0)
-    return [
-        change(county, code, county.box(0, 0, 0.5, 1)),
-        change(
-            county,
-            "new1",
-            county.box(0.5, 0, 0.5, 1),
-            kind="micro",
-            name="新网格",
-            parent=county.comprehensive(0, 0),
-            cause="split",
-        ),
-    ]
-
-
-def merge(county):
-    """Square (1, 0) is taken into (0, 0)."""
-    return [change(county, county.micro(0, 0), county.box(0, 0, 2, 1)), gone(county.micro(1, 0))]
-
-
-def lineage(desk, edition):
-    rows = desk.rows("SELECT old_code, new_code, change FROM lineage WHERE edition = :e", e=edition)
-    return {tuple(row) for row in rows}
-
-
-def serve(desk, area):
-    return sorted(
-        row[0]
-        for row in desk.rows(
-            "SELECT w.code FROM service_area s JOIN worker w ON w.id = s.worker WHERE area = :a"
-            " AND valid_from <= clock_timestamp() AND (valid_to IS NULL OR valid_to > clock_timestamp())",
-            a=area,
-        )
-    )
-
-
-def give_worker(desk, county, area, code):
-    with desk.database.writer() as session:
-        worker = county.insert(session, "worker", code=code, name=code, role="worker_full_time", capacity=9)
-        county.insert(session, "service_area", worker=worker, area=area)
+from tests.gridmap.redrawn import change, give_worker, gone, lineage, merge, published, refused, serve, split
 
 
 def test_a_split_writes_edition_areas_codes_lineage_audit_and_log(desk, county):
@@ -318,104 +243,3 @@ def test_the_service_s_own_role_publishes(desk, county):
         ("990126", "990126P1", "990126001", "990126001001", county.comprehensive(0, 0), county.micro(0, 0)),
         60,
     )
-
-
-def test_two_towns_merge(desk, county):
-    """Paths, roles, people, what has happened and what was stated: all follow, and come back where it is undone."""
-    west, east = "990126001", "990126002"
-    number = desk.post(county.event(0.5, 0.5)).event
-    stated = desk.post(county.event(None, None, grid=west, address="某处")).event
-    desk.do("UPDATE event SET status = 'closed' WHERE id = :n", n=number)
-    with desk.database.writer() as session:
-        add_account(session, "west", [("dispatcher", west)], password="long enough, surely")
-        account, _ = account_number(session, "west")
-    villages = [code for code in desk.memory.snapshot.code if len(code) == 12 and code.startswith(west)]
-    made = published(
-        desk,
-        change(county, east, county.box(0, 0, 8, 4)),
-        *(change(county, village, parent=east) for village in villages),
-        gone(west),
-    )
-    assert (made.retired, set(made.changed)) == ((west,), {east, *villages})
-    assert len(made.along) == 4 + 16
-    assert lineage(desk, 2) >= {(west, east, "merge"), (east, east, "merge")}
-    closed = desk.one(
-        "SELECT paths_now::text[], paths_then::text[], status FROM event WHERE id = :n", n=number
-    )
-    assert all(path.startswith((f"990126.{east}.", "990126.990126P1")) for path in closed[0])
-    assert any(path.startswith(f"990126.{west}.") for path in closed[1])
-    row = desk.one("SELECT paths_now::text[], leaf_now, method, why FROM event WHERE id = :n", n=stated)
-    assert row[:3] == ([f"990126.{east}"], east, "stated")
-    assert ["warn", "succeeded", {"stated": west, "area": east}] in row[3]
-    units = (
-        "SELECT code FROM unit u JOIN service_area s ON s.unit = u.id WHERE area = :a AND valid_to IS NULL"
-    )
-    assert {row[0] for row in desk.rows(units, a=east)} == {f"u{west}", f"u{east}"}
-    assert desk.rows(units, a=west) == []
-
-    def roles():
-        with desk.database.reader() as session:
-            (who, _) = principal(session, account)
-            seen = page(session, Scope((f"990126.{east}",)))
-            assert audited_paths(session, account) == tuple(sorted(role.path for role in who.roles))
-            return [(role.area, role.path) for role in who.roles], [each.name for each in seen]
-
-    assert roles() == ([(east, f"990126.{east}")], ["west"])
-    with desk.database.writer() as session:
-        back = revert(session, 2, actor="发布人", settings=desk.settings)
-    desk.memory.refresh()
-    assert (back.edition, back.created) == (3, (west,))
-    assert lineage(desk, 3) >= {(east, west, "split"), (east, east, "split")}
-    assert {row[0] for row in desk.rows(units, a=east)} == {f"u{east}"}
-    assert {row[0] for row in desk.rows(units, a=west)} == {f"u{west}"}
-    assert desk.one("SELECT retired_in FROM area_code WHERE code = :c", c=west) is None
-    again = desk.one("SELECT paths_now::text[] FROM event WHERE id = :n", n=number)
-    assert sorted(again) == sorted(closed[1])
-    with desk.database.reader() as session:
-        (who, _) = principal(session, account)
-    assert [role.path for role in who.roles] == [f"990126.{west}"]
-    assert same(desk.memory.edition(1), desk.memory.snapshot)
-
-
-def same(one, other):
-    fields = ("code", "kind", "name", "setting", "parent", "path")
-    return all((getattr(one, name) == getattr(other, name)).all() for name in fields) and bool(
-        shapely.equals_identical(one.geom, other.geom).all()
-    )
-
-
-def test_what_was_published_is_taken_back_unless_it_was_changed_since(desk, county):
-    code = county.micro(0, 0)
-
-    def undo(edition, **more):
-        with desk.database.writer() as session:
-            return revert(session, edition, actor="x", settings=desk.settings, **more)
-
-    give_worker(desk, county, code, "ww")
-    number = desk.post(county.event(0.75, 0.5)).event
-    published(desk, *split(county))
-    published(desk, change(county, county.micro(6, 0), name="改名"), base=2)  # elsewhere: in nobody's way
-    back = undo(2)
-    assert (back.edition, back.retired, back.events_moved) == (4, ("new1",), 1)
-    assert lineage(desk, 4) == {("new1", code, "merge"), (code, code, "merge")}
-    assert desk.one("SELECT owner_now FROM event WHERE id = :n", n=number) == code
-    assert (serve(desk, code), serve(desk, "new1")) == (["ww"], [])
-    assert desk.one("SELECT action, detail->'undone' FROM audit WHERE edition = 4") == ("edition.revert", 2)
-    with pytest.raises(Conflict) as caught:
-        undo(2)
-    assert (caught.value.code, code in caught.value.message) == ("changed_since", True)
-    assert undo(4).created == ("new1",)  # what was taken back may be published again
-    for edition, expected in ((1, InvalidInput), (99, NotFound)):
-        with pytest.raises(expected):
-            undo(edition)
-    # before its moment, an edition is taken back right after it
-    moment = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
-    published(desk, *merge_again(county), base=5, effective_from=moment)
-    pending = undo(6)
-    assert (pending.in_force, pending.in_force_from) == (False, moment + dt.timedelta(microseconds=1))
-    assert same(desk.memory.edition(5), desk.memory.edition(7))
-
-
-def merge_again(county):
-    """What `split` made is one again, under a name of its own."""
-    return [change(county, county.micro(0, 0), name="并回"), gone("new1")]
