@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from api import plan_impact_shapes, recording, rendering
 from api.service import Service
 from boundaries import ledger, plan_layers
+from boundaries.draft import Draft, PlannedArea
 from boundaries.ground import read_streets
 from boundaries.ledger import CHANGES, KINDS, Head
 from boundaries.plan_impact import Told
@@ -133,7 +134,6 @@ def _ledger(export_: Export) -> Response:
 
 
 def _map(export_: Export) -> Response:
-    told = export_.told
     drawing = _drawing(export_)
     ticks = [(number * drawing.bar_mm / 4, number * drawing.bar_m / 4) for number in (0, 2, 4)]
     return _paper(
@@ -143,15 +143,12 @@ def _map(export_: Export) -> Response:
         scale=f"{drawing.scale:,}",
         bar_mm=drawing.bar_mm,
         ticks=[(mm, f"{metres:g}") for mm, metres in ticks],
-        prefix=_prefix(told),
     )
 
 
 def _drawing(export_: Export) -> Drawn:
     draft = export_.told.draft
-    grids = [area for area in draft.inside() if area.kind in GRIDS]
-    has_micro = any(area.kind == "micro" for area in grids)
-    prefix = _prefix(export_.told)
+    has_micro = any(area.kind == "micro" for area in draft.inside())
     areas = []
     for area in draft.inside():
         fine = area.kind in GRIDS and not (has_micro and area.kind == "comprehensive")
@@ -159,11 +156,11 @@ def _drawing(export_: Export) -> Drawn:
         fill = None
         if changed is not None and not changed.touched:
             fill = "changed" if area.code in draft.base.row else "new"
-        lines = (
-            area.code.removeprefix(prefix) or area.code,
-            f"{export_.told.households.get(area.code, 0)} 户",
-        )
-        areas.append(Area(geom=area.geom, lines=lines if fine else (), fill=fill, coarse=not fine))
+        lines: tuple[str, ...] = () if area.kind in GRIDS else (area.name,)
+        if fine:
+            number = export_.told.households.get(area.code, 0)
+            lines = (_short(draft, area), *([f"{number} 户"] if number or area.kind != "dedicated" else []))
+        areas.append(Area(geom=area.geom, lines=lines, fill=fill, coarse=not fine))
     scope = draft.get(draft.scope)
     assert scope is not None  # noqa: S101  # no edit retires what it works inside
     areas.append(Area(geom=scope.geom, coarse=True))
@@ -183,11 +180,13 @@ def _drawing(export_: Export) -> Drawn:
     return printed_map.drawn(content, *MAP_MM)
 
 
-def _prefix(told: Told) -> str:
-    """What the codes of all grids begin with; left out of labels, and said beside the map."""
-    scope = told.plan.scope
-    codes = [area.code for area in told.draft.inside() if area.kind in GRIDS]
-    return scope if codes and all(code.startswith(scope) for code in codes) else ""
+def _short(draft: Draft, area: PlannedArea) -> str:
+    """A grid's code on the map: what follows the code of the jurisdiction in which it stands, whose name is there."""
+    for code in draft.path(area.code).split(".")[-2::-1]:
+        above = draft.get(code)
+        if above is not None and above.kind not in GRIDS:
+            return area.code.removeprefix(code) or area.code
+    return area.code
 
 
 def _page(export_: Export) -> Response:

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from boundaries.draft import Draft
@@ -138,7 +137,8 @@ def _holders(draft: Draft, homes: Homes, seen: Foresight) -> tuple[_Held, _Held]
     found = base.index.locate(homes.lon, homes.lat, 0.0)
     before = {kind: base.codes(rows) for kind, rows in found.holds.items()}
     after = {kind: codes.copy() for kind, codes in before.items()}
-    near = np.flatnonzero(_in_boxes(homes, _around(draft, seen.boxes)))
+    # Whoever holds a place outside of these holds it still; around them the snapshot is not the whole edition.
+    near = np.flatnonzero(_in_boxes(homes, seen.boxes))
     if len(near):
         again = seen.snapshot.index.locate(homes.lon[near], homes.lat[near], 0.0)
         changed = {change.kind for change in seen.following.changes.values()}
@@ -146,19 +146,6 @@ def _holders(draft: Draft, homes: Homes, seen: Foresight) -> tuple[_Held, _Held]
         for kind in changed & before.keys():
             after[kind][near] = seen.snapshot.codes(again.holds[kind])
     return before, after
-
-
-def _around(draft: Draft, boxes: Floats) -> Floats:
-    """The boxes, and all of whatever changes: who keeps land has its buildings counted too."""
-    shapes = [
-        area.geom
-        for code, now in draft.areas.items()
-        for area in (draft.before(code), now)
-        if area is not None and (now is None or not now.touched)
-    ]
-    if not shapes:
-        return boxes
-    return np.concatenate([boxes, shapely.bounds(np.array(shapes, dtype=object)).reshape(-1, 4)])
 
 
 def _in_boxes(homes: Homes, boxes: Floats) -> NDArray[np.bool_]:

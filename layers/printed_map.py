@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from gridmap.crs_measures import distance_m
 
 Place = tuple[float, float]
-_STEPS: Final = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5, 10.0)
-_LEAST_TEXT_MM, _MOST_TEXT_MM = 1.3, 3.0
+_STEPS: Final = (1.0, 1.1, 1.2, 1.25, 1.4, 1.5, 1.6, 1.8, 2.0, 2.2, 2.5, 2.8, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0,
+                 7.5, 8.0, 9.0, 10.0)  # fmt: skip
+_LEAST_TEXT_MM, _MOST_TEXT_MM, _NAME_MM = 1.1, 3.0, 4.5
 _COLOURS: Final = {
     "paper": "#FFFFFF", "changed": "#DFEEF3", "new": "#CFE6DC", "line": "#42525B", "coarse": "#14222A",
     "gone": "#B5431C", "come": "#0B5C78", "street": "#BCC7CB", "river": "#8FB7D3", "ink": "#14222A",
@@ -34,7 +35,7 @@ class Area:
         geom: (Multi)Polygon, EPSG:4326.
         lines: of its label, the first bold.
         fill: `changed`, `new` or none.
-        coarse: drawn as the outline of a larger area, without a fill.
+        coarse: drawn as the outline of a larger area, without a fill; of its label the first line.
     """
 
     geom: Any
@@ -99,9 +100,13 @@ def drawn(content: Content, width_mm: float, height_mm: float) -> Drawn:
         for line, river in content.streets
     ]
     parts += [_polygon(plane, area.geom, stroke=_COLOURS["line"], width=0.18) for area in fine]
-    parts += [_polygon(plane, area.geom, stroke=_COLOURS["coarse"], width=0.45) for area in coarse]
+    parts += [
+        _polygon(plane, area.geom, stroke=_COLOURS["coarse"], width=0.75 if area.lines else 0.4)
+        for area in coarse
+    ]
     parts += [_line(plane, line, _COLOURS["gone"], 0.7, dash="2 1.2") for line in content.gone]
     parts += [_line(plane, line, _COLOURS["come"], 0.7) for line in content.come]
+    parts += _names(plane, coarse)
     parts += _labels(plane, fine)
     parts.append("</g></svg>")
     bar_m = _round_down(plane.metres_a_mm * width_mm / 5)
@@ -170,30 +175,59 @@ def _line(plane: _Plane, line: Any, colour: str, width: float, dash: str = "") -
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width:g}"{dashed}/>'
 
 
+def _names(plane: _Plane, areas: Sequence[Area]) -> list[str]:
+    """Names of larger areas, pale, below what is written of grids."""
+    written = []
+    for area in areas:
+        if area.lines:
+            x, y, reach = _room(plane, area.geom)
+            size = min(_NAME_MM, 1.8 * reach / _width(area.lines[0]))
+            look = f'fill="{_COLOURS["line"]}" fill-opacity="0.45" font-weight="700"'
+            written.append(_text(area.lines[0], x, y + size * 0.35, size, look))
+    return written
+
+
 def _labels(plane: _Plane, areas: Sequence[Area]) -> list[str]:
-    """A label inside each area, as large as it has room; where there is hardly any, its first line alone."""
+    """A label inside each area, as large as it has room; the first line alone where there is little, else none."""
     written = []
     for area in areas:
         if not area.lines:
             continue
-        largest = max(shapely.get_parts(area.geom).tolist(), key=shapely.area)
-        (x, y), *_ = plane.mm(shapely.get_coordinates(shapely.point_on_surface(largest))).tolist()
-        west, north, east, south = shapely.total_bounds(shapely.transform(largest, plane.mm)).tolist()
-        longest = max(_width(line) for line in area.lines)
-        size = min(0.8 * (east - west) / longest, 0.6 * (south - north) / len(area.lines), _MOST_TEXT_MM)
-        lines = area.lines if size >= _LEAST_TEXT_MM else area.lines[:1]
-        size = max(size, _LEAST_TEXT_MM)
+        x, y, reach = _room(plane, area.geom)
+        lines = area.lines
+        size = _size(lines, reach)
+        if size < _LEAST_TEXT_MM:
+            lines = lines[:1]
+            size = _size(lines, reach)
+        if size < _LEAST_TEXT_MM:
+            continue
         top = y - size * 1.2 * (len(lines) - 1) / 2 + size * 0.35
         for number, line in enumerate(lines):
-            weight = ' font-weight="700"' if number == 0 else ""
-            written.append(
-                f'<text x="{x:.2f}" y="{top + number * size * 1.2:.2f}" font-size="{size:.2f}"{weight}'
-                f' text-anchor="middle" fill="{_COLOURS["ink"]}" stroke="#fff" stroke-width="{size * 0.18:.2f}"'
-                f' paint-order="stroke">{html.escape(line)}</text>'
-            )
+            look = f'fill="{_COLOURS["ink"]}"' + (' font-weight="700"' if number == 0 else "")
+            halo = f' stroke="#fff" stroke-width="{size * 0.18:.2f}" paint-order="stroke"'
+            written.append(_text(line, x, top + number * size * 1.2, size, look + halo))
     return written
+
+
+def _text(line: str, x: float, y: float, size: float, look: str) -> str:
+    place = f'x="{x:.2f}" y="{y:.2f}" font-size="{size:.2f}" text-anchor="middle"'
+    return f"<text {place} {look}>{html.escape(line)}</text>"
+
+
+def _room(plane: _Plane, geom: Any) -> tuple[float, float, float]:
+    """The middle of the largest circle inside an area, and its radius; in millimetres."""
+    largest = max(shapely.get_parts(geom).tolist(), key=shapely.area)
+    circle = shapely.maximum_inscribed_circle(shapely.transform(largest, plane.mm), tolerance=0.2)
+    (x, y), _ = shapely.get_coordinates(circle).tolist()
+    return x, y, float(shapely.length(circle))
+
+
+def _size(lines: Sequence[str], reach: float) -> float:
+    """Of letters, so that lines fit into a circle: half their diagonal is its radius."""
+    wide, high = max(_width(line) for line in lines), 1.2 * len(lines)
+    return min(_MOST_TEXT_MM, 2 * reach / math.hypot(wide, high))
 
 
 def _width(text: str) -> float:
     """Of a text, in units of its size: a Chinese sign is square, others about half."""
-    return sum(1.0 if ord(sign) > 0x2E7F else 0.58 for sign in text) or 1.0
+    return sum(1.0 if ord(sign) > 0x2E7F else 0.62 for sign in text) or 1.0
