@@ -16,6 +16,20 @@ from gridmap.settings import Settings
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _numbers = itertools.count(1)
+# Modules that take longest, begun first: one of them begun last leaves the other processes idle for minutes.
+LONG = (
+    "api/test_nothing_lost", "api/test_operation", "api/loading/test_real_data", "browser/test_command_map",
+    "browser/test_plan", "browser/test_plan_life", "api/test_cli_assign", "browser/test_admin", "api/test_schema",
+    "gridmap/test_index_at_work", "gridmap/test_index_geos", "gridmap/test_backup", "api/test_permissions",
+    "gridmap/embedded/test_embedded_trouble", "api/test_fuzz", "api/test_closed_categories", "gridmap/test_sight",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long modules first, in the order of `LONG`; the others stay as they are."""
+    root = Path(__file__).parent
+    order = {f"{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(root).as_posix(), len(LONG)))
 
 
 @pytest.fixture(scope="session")
