@@ -32,7 +32,9 @@ AROUND_DEGREES = 0.0005  # about 50 m: a street along the border belongs to it
 
 _HOMES = sa.text(
     "SELECT code, ST_X(place) AS lon, ST_Y(place) AS lat, households, ST_AsBinary(geom) AS geom, keep_together"
-    ' FROM building WHERE valid_to IS NULL AND leaf = ANY(:codes) ORDER BY code COLLATE "C"'
+    " FROM building WHERE valid_to IS NULL AND leaf = ANY(ARRAY(SELECT DISTINCT code FROM area"
+    " WHERE path <@ ANY(ARRAY(SELECT path FROM area WHERE code = :scope))))"
+    ' ORDER BY code COLLATE "C"'
 )
 _STREETS = sa.text(
     "SELECT ST_AsBinary(geom) AS geom, class, name FROM street WHERE geom && ST_MakeEnvelope(:west, :south, :east,"
@@ -136,9 +138,12 @@ class Grounds:
 
 
 def read_homes(session: Session, draft: Draft) -> Homes:
-    """Living buildings inside a draft's scope, by the edition that it builds on."""
-    codes = [draft.scope, *draft.codes_of_base]
-    rows = session.execute(_HOMES, {"codes": codes}).all()
+    """Living buildings inside a draft's scope.
+
+    They are listed with areas of the edition in force, which may be an earlier one than the draft builds on, or a
+    later: so with whatever area was in the scope at any time.
+    """
+    rows = session.execute(_HOMES, {"scope": draft.scope}).all()
     if not rows:
         return Homes.none()
     return Homes(

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.api.conftest import SIDE, SOUTH, WEST
-from tests.api.planning import TOWN, born, features, opened, rename, split, staffed, step
+from tests.api.planning import TOWN, born, features, line, opened, rename, split, staffed, step
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +64,40 @@ def test_published_it_is_the_next_edition(county, wp, wa):
     assert opened(wp)["base"] == before + 1
 
 
+def households(plan):
+    return sum(
+        each["properties"]["households"]
+        for each in features(plan).values()
+        if each["properties"]["kind"] == "micro"
+    )
+
+
+def halved(caller, plan, grid, x):
+    """Splits a micro-grid; whoever lives there has another code then."""
+    return step(caller, plan, "edits", op="split", grid=grid, line=line((x, -1), (x, 5)), keep="none")
+
+
+def test_nobody_is_lost_from_plans_on_an_earlier_edition(wp, wa):
+    other = opened(wp)
+    plan = step(wa, approved(wp, wa, halved(wp, opened(wp), micro(1, 2, 3), 2.3)), "publish")
+    for each in (plan, other):
+        assert households(wp.get(f"/api/plans/{each['id']}").json()) == households(other)
+
+
 def test_published_for_a_moment_to_come(own_app):
     staffed(own_app)
     wp, wa = own_app.as_("wp"), own_app.as_("wa")
-    plan = approved(wp, wa, cut(wp, opened(wp), 1, 1, 1))
+    drawn = halved(wp, opened(wp), micro(1, 1, 1), 0.3)
+    plan = approved(wp, wa, drawn)
     assert step(wa, plan, "publish", 422, effective_from="2020-01-01")["code"] == "past_moment"
     assert step(wa, plan, "publish", 422, effective_from="soon")["code"] == "bad_time"
     assert step(wa, plan, "publish", 422, effective_from="9999-12-31T23:00:00-12:00")["code"] == "bad_time"
     assert wa.get(f"/api/plans/{plan['id']}").json()["state"] == "approved"
     done = step(wa, plan, "publish", effective_from="2099-01-01T00:00:00+08:00")
     assert (done["state"], done["in_force_from"]) == ("published", "2098-12-31T16:00:00Z")
-    assert opened(wp)["base"] == 2  # who draws on draws on what will be
+    onward = opened(wp)
+    assert onward["base"] == 2  # who draws on draws on what will be
+    assert households(onward) == households(drawn)
 
 
 def test_plans_on_disjoint_areas_publish_one_after_the_other(county, wp, wa):
