@@ -42,6 +42,11 @@ def tables(city: City) -> Iterator[Table]:
     yield Table("lineage", len(areas), iter([imported]))
     yield Table("building", len(city.buildings), _building_blocks(city))
     yield Table("household_count", len(areas), iter([_household_counts(city)]))
+    # All lies where this edition has it: nobody need place it anew.
+    placed = {
+        name: _same(number, 1) for name, number in (("edition", EDITION), ("events", 0), ("buildings", 0))
+    }
+    yield Table("edition_placed", 1, iter([placed]))
     yield Table("street", len(city.streets.code), iter([_streets(city)]))
     yield Table("unit", len(people.unit_code), iter([_units(city)]))
     yield Table("worker", len(people.worker_code), iter([_workers(city)]))
