@@ -4,7 +4,7 @@ Where a drawn line meets a border within a hand's breadth of a vertex of it, it 
 vertex of its own onto the border's edge. The borders themselves are never noded anew: every vertex stays where it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from gridmap.errors import InvalidInput
 SNAP_M = 0.05
 ON_EDGE_M = 1e-6
 MOST_VERTICES = 5_000
+MOST_CROSSINGS = 1_000  # of a drawing with itself
+MOST_MEETINGS = 50_000  # with borders; one that follows them meets four edges at each vertex
+_BLOCK = 100
 
 
 @dataclass(frozen=True)
@@ -92,15 +95,45 @@ def _segments(drawn: Any) -> NDArray[np.float64]:
     places = shapely.get_coordinates(drawn)
     if len(places) > MOST_VERTICES or not np.isfinite(places).all() or shapely.is_empty(drawn):
         raise InvalidInput(
-            f"A drawing has 2 to {MOST_VERTICES} finite vertices, longitude first", code="bad_drawing"
+            f"图形应有 2 至 {MOST_VERTICES} 个顶点 A drawing has 2 to {MOST_VERTICES} finite vertices,"
+            " longitude first",
+            code="bad_drawing",
         )
     lines = shapely.get_rings(drawn) if shapely.get_dimensions(drawn) == 2 else shapely.get_parts(drawn)
-    noded = (
-        lines if shapely.is_simple(lines).all() else shapely.get_parts(shapely.node(shapely.union_all(lines)))
-    )
+    if shapely.is_simple(lines).all():
+        noded = lines
+    else:
+        _require_few_crossings(places)
+        noded = shapely.get_parts(shapely.node(shapely.union_all(lines)))
     coordinates, of_line = shapely.get_coordinates(noded, return_index=True)
     start = np.flatnonzero((of_line[1:] == of_line[:-1]) & (coordinates[1:] != coordinates[:-1]).any(axis=1))
     return np.stack([coordinates[start], coordinates[start + 1]], axis=1)
+
+
+def _require_few_crossings(places: NDArray[np.float64]) -> None:
+    """Refuses a scribble: its crossings grow with the square of its vertices, and each has to be noded."""
+    strokes = _strokes(np.stack([places[:-1], places[1:]], axis=1))
+    tree = shapely.STRtree(strokes)
+    met = 0
+    for at in range(0, len(strokes), _BLOCK):
+        block = strokes[at : at + _BLOCK]
+        met += tree.query(block, predicate="intersects").shape[1] - 3 * len(
+            block
+        )  # itself and both beside it
+        if met > 2 * MOST_CROSSINGS:
+            raise _too_much(
+                places[at],
+                f"所画图形自交超过 {MOST_CROSSINGS} 处 The drawing crosses itself more often than that",
+            )
+
+
+def _too_much(place: Any, message: str) -> InvalidInput:
+    where = [float(place[0]), float(place[1])]
+    return InvalidInput(
+        message,
+        code="bad_drawing",
+        findings=[{"code": "bad_drawing", "where": where, "message": message}],
+    )
 
 
 def _snapped(
@@ -144,15 +177,17 @@ def _crossings(
     on_border: dict[int, set[Place]] = {}
     on_line: dict[int, set[Place]] = {}
     for place, rows in touched.items():
-        for row in rows:
-            on_border.setdefault(row, set()).add(place)
-    for row, line, meeting in _meetings(borders, lines, 0.0):
-        for place in shapely.get_coordinates(meeting):
-            at = _settled(place, borders[row], lines[line], plane)
-            if not (borders[row] == at).all(axis=1).any():
-                on_border.setdefault(row, set()).add(at)
-            if not (lines[line] == at).all(axis=1).any():
-                on_line.setdefault(line, set()).add(at)
+        for each in rows:
+            on_border.setdefault(each, set()).add(place)
+    row, line = _meetings(borders, lines, 0.0)
+    met, which = shapely.get_coordinates(
+        shapely.intersection(_strokes(borders[row]), _strokes(lines[line])), return_index=True
+    )
+    row, line = row[which], line[which]
+    at = _settled(met, borders[row], lines[line], plane)
+    for ends, owner, found in ((borders, row, on_border), (lines, line, on_line)):
+        for each in np.flatnonzero(~(ends[owner] == at[:, None]).all(axis=2).any(axis=1)).tolist():
+            found.setdefault(int(owner[each]), set()).add(_place(at[each]))
     return on_border, on_line
 
 
@@ -162,34 +197,42 @@ def _bent(lines: NDArray[np.float64], borders: NDArray[np.float64], plane: _Plan
     Left straight it would cross the border beside the vertex as well, and cut off a splinter.
     """
     passed: dict[int, set[Place]] = {}
-    for row, line, _ in _meetings(borders, lines, float(SNAP_M / plane.scale.min())):
-        for end in borders[row]:
-            on = plane.nearest_on(lines[line][None], end)[0]
-            if plane.distance(on, end) <= SNAP_M and not (lines[line] == end).all(axis=1).any():
-                passed.setdefault(line, set()).add(_place(end))
+    row, which = _meetings(borders, lines, float(SNAP_M / plane.scale.min()))
+    for ends in (borders[row, 0], borders[row, 1]):
+        near = plane.distance(plane.nearest_on(lines[which], ends), ends) <= SNAP_M
+        new = near & ~(lines[which] == ends[:, None]).all(axis=2).any(axis=1)
+        for each in np.flatnonzero(new).tolist():
+            passed.setdefault(int(which[each]), set()).add(_place(ends[each]))
     return np.vstack([_chain(lines[line], passed.get(line, ())) for line in range(len(lines))] or [lines])
 
 
 def _meetings(
     borders: NDArray[np.float64], lines: NDArray[np.float64], margin: float
-) -> Iterator[tuple[int, int, Any]]:
-    """Row of an edge, row of a stroke that is as near as the margin, and where they meet."""
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of edges, and rows of strokes that may be as near to them as the margin."""
     if not len(borders) or not len(lines):
-        return
-    edges, strokes = _strokes(borders), _strokes(lines)
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+    strokes = _strokes(lines)
     around = shapely.buffer(strokes, margin, quad_segs=1) if margin else strokes
-    which, border = shapely.STRtree(edges).query(around)
-    met = shapely.intersection(edges[border], strokes[which])
-    yield from zip(border.tolist(), which.tolist(), met, strict=True)
+    which, border = shapely.STRtree(_strokes(borders)).query(around)
+    if len(which) > MOST_MEETINGS:
+        raise _too_much(
+            lines[0, 0],
+            f"所画图形与边界相交超过 {MOST_MEETINGS} 处 The drawing meets borders more often than that",
+        )
+    return border, which
 
 
-def _settled(place: Any, border: NDArray[np.float64], line: NDArray[np.float64], plane: _Plane) -> Place:
-    """Where a meeting counts as: the border's vertex, else the drawing's, else the place itself."""
-    for ends in (border, line):
-        away = plane.distance(ends, place)
-        if away.min() <= SNAP_M:
-            return _place(ends[int(np.argmin(away))])
-    return _place(place)
+def _settled(
+    places: NDArray[np.float64], borders: NDArray[np.float64], lines: NDArray[np.float64], plane: _Plane
+) -> NDArray[np.float64]:
+    """Where meetings count as: the border's vertex, else the drawing's, else the place itself."""
+    settled = places.copy()
+    for ends in (lines, borders):
+        away = plane.distance(ends, places[:, None])
+        near = away.min(axis=1) <= SNAP_M
+        settled[near] = ends[near, away[near].argmin(axis=1)]
+    return settled
 
 
 def _strokes(ends: NDArray[np.float64]) -> Shapes:

@@ -166,7 +166,9 @@ class Draft:
         """
         area = self.get(code)
         if area is None or code == self.scope or self.scope not in self.path(code).split("."):
-            raise NotFound(f"There is no area {code} inside {self.scope}", code="unknown_area")
+            raise NotFound(
+                f"本方案区域内没有 {code} There is no area {code} inside {self.scope}", code="unknown_area"
+            )
         return area
 
     def children(self, code: str) -> list[PlannedArea]:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from gridmap.codes import DEFAULT, Scheme
 from gridmap.errors import InvalidInput
 
+LISTED = 200  # of buildings that are not there
+
 
 @dataclass(frozen=True)
 class Homes:
@@ -50,17 +52,18 @@ class Homes:
         """Rows of buildings.
 
         Raises:
-            InvalidInput: `unknown_building`, with those that are not there.
+            InvalidInput: `unknown_building`, with the first of those that are not there.
         """
         wanted = [str(code) for code in codes]
         missing = [code for code in wanted if code not in self._row]
         if missing:
             raise InvalidInput(
-                f"{len(missing)} buildings are not in the area of this plan: {', '.join(missing[:5])}",
+                f"{len(missing)} 栋楼不在本方案区域内 buildings are not in the area of this plan:"
+                f" {', '.join(missing[:5])}",
                 code="unknown_building",
                 findings=[
                     {"code": "unknown_building", "value": code, "message": "no such building"}
-                    for code in missing
+                    for code in missing[:LISTED]
                 ],
             )
         return np.array([self._row[code] for code in dict.fromkeys(wanted)], dtype=np.intp)

@@ -83,14 +83,14 @@ def split(work: Redrawing, request: Request) -> None:
     """`{grid, line, keep?, code?, name?}`: in two by a line; the piece with more households keeps the code."""
     area = work.take(code_of(request, "grid"))
     line = drawing(request, "line", "LineString")
-    pieces = _by_children(work, area, line) if work.children(area.code) else _by_line(work, area, line)
+    pieces = _by_children(work, area, line) if work.held(area.code) else _by_line(work, area, line)
     area = work.take(area.code)  # it may have got vertices
     ranked = sorted(
         pieces, key=lambda piece: (-work.households(piece), -float(area_m2(piece)), *piece.bounds)
     )
     both = request.get("keep", "larger") == "none"
     if request.get("keep", "larger") not in {"none", "larger"}:
-        raise InvalidInput("keep: larger or none", code="bad_keep")
+        raise InvalidInput("保留编码选项 keep: larger or none", code="bad_keep")
     born = ranked if both else ranked[1:]
     asked = [text_of(request, "code")] if request.get("code") and len(born) == 1 else [None] * len(born)
     held = work.children(area.code)
@@ -150,7 +150,7 @@ def _by_children(work: Redrawing, area: PlannedArea, line: Any) -> list[Any]:
     pieces = cut([area.geom], line)
     face = pieces.face[pieces.owner == 0]
     face = face[area_m2(face) >= SPLINTER_M2]
-    held = work.children(area.code)
+    held = work.held(area.code)
     groups = [group for each in face if (group := most_inside(held, each))]
     if len(groups) != 2:
         raise _not_two(area, len(groups), line)
@@ -165,7 +165,7 @@ def merge(work: Redrawing, request: Request) -> None:
     into = work.take(code_of(request, "into") if request.get("into") else codes[0])
     others = [work.take(code) for code in codes if code != into.code]
     if not others:
-        raise InvalidInput("grids: two areas at least", code="too_few")
+        raise InvalidInput("至少选两个区域 grids: two areas at least", code="too_few")
     _absorb(work, into, others, "merge")
 
 

@@ -39,7 +39,7 @@ def move(work: Redrawing, buildings: Sequence[str], to: PlannedArea, *, along: b
         InvalidInput: `unknown_building`, `holds_others`, `not_movable` with the buildings that would have to go
             along.
     """
-    if work.children(to.code):
+    if work.held(to.code):
         raise refused(
             "holds_others",
             f"{to.code} 下有微网格，请选其中一个 {to.code} holds other grids: choose one of these",

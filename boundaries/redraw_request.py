@@ -1,6 +1,7 @@
 """What an edit asks for, read and checked."""
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,8 +48,11 @@ def text_of(request: Request, field: str) -> str:
         InvalidInput: `missing_field`.
     """
     value = request.get(field)
-    if not isinstance(value, str) or not value.strip() or len(value) > MOST_LETTERS or "\x00" in value:
-        raise _missing(field, f"1 to {MOST_LETTERS} characters")
+    wanted = f"1 to {MOST_LETTERS} characters that can be seen"
+    if not isinstance(value, str) or not value.strip() or len(value) > MOST_LETTERS:
+        raise _missing(field, wanted)
+    if not {"Cc", "Cf"}.isdisjoint(map(unicodedata.category, value)):  # control, and what turns a line around
+        raise _missing(field, wanted)
     return value.strip()
 
 
@@ -87,7 +91,7 @@ def drawing(request: Request, field: str, kind: str) -> Any:
     flat = shapely.force_2d(drawn)
     west, south, east, north = shapely.bounds(flat).tolist()
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
-        raise InvalidInput(f"{field}: degrees, longitude first", code="bad_drawing")
+        raise InvalidInput(f"坐标须为度，先经后纬 {field}: degrees, longitude first", code="bad_drawing")
     if kind == "Polygon" and not shapely.is_valid(flat):
         reason = shapely.is_valid_reason(flat)
         x, y = shapely.get_coordinates(flat)[0].tolist()
@@ -109,7 +113,7 @@ def _place(reason: str) -> list[float] | None:
 
 def _missing(field: str, wanted: str) -> InvalidInput:
     return InvalidInput(
-        f"{field}: {wanted}",
+        f"缺少或有误 {field}: {wanted}",
         code="missing_field",
         findings=[{"field": field, "message": wanted}],
     )

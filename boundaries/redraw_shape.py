@@ -32,7 +32,7 @@ def reshape(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
     parent = work.get(area.parent or work.draft.scope)
     if parent is not None:
         _require_inside(polygon, parent)
-    if work.children(area.code):
+    if work.held(area.code):
         _reshape_by_children(work, area, polygon)
         return
     near = _near(
@@ -44,12 +44,13 @@ def reshape(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
     inside = _inside(pieces, polygon)
     real = area_m2(pieces.face) >= SPLINTER_M2
     lost = pieces.face[(pieces.owner == 0) & ~inside & real]
-    if len(lost) and not (inside & (pieces.owner == 0)).any():
+    if len(lost) and not (inside & real & (pieces.owner == 0)).any():
         raise refused("nothing_left", f"{area.code} 将不在原处 would have none of its land any more", polygon)
     for at, giver in enumerate(near, start=1):
         gained = pieces.face[(pieces.owner == at) & inside & real]
         if len(gained):
             _require_left(pieces, at, inside, giver)
+            _require_whole(work, giver, gained)
             work.hand_over(combine(gained.tolist()), giver.code, area.code)
     gained = pieces.face[(pieces.owner == len(near) + 1) & inside & real]
     if len(gained):
@@ -65,8 +66,8 @@ def reshape(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
 
 def _reshape_by_children(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
     siblings = work.siblings(area)
-    held = {child.code: child for child in work.children(area.code)}
-    pool = [*held.values(), *(child for each in siblings for child in work.children(each.code))]
+    held = {child.code: child for child in work.held(area.code)}
+    pool = [*held.values(), *(child for each in siblings for child in work.held(each.code))]
     chosen = {child.code: child for child in most_inside(pool, polygon)}
     if not chosen.keys() & held.keys():
         raise refused("nothing_left", f"{area.code} 将不在原处 would have none of its land any more", polygon)
@@ -115,7 +116,8 @@ def draw_new(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
     work.born(area, "create")
     siblings = work.siblings(area)
     parent = work.get(area.parent or work.draft.scope)
-    pool = [child for each in siblings for child in work.children(each.code)]
+    under = [each for each in siblings if _overlap(each, polygon)]
+    pool = [child for each in under for child in work.held(each.code)]
     if pool:
         for child in most_inside(pool, polygon):
             _rehang(work, child, area.code)
@@ -142,7 +144,7 @@ def draw_new(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
 def _rehang(work: Redrawing, child: PlannedArea, parent: str) -> None:
     """A child passes to another parent, unless it is the last of its own."""
     before = child.parent or ""
-    if len(work.children(before)) == 1:
+    if len(work.held(before)) == 1:
         raise _swallowed(work.take(before))
     work.rehang(child.code, parent)
 
@@ -183,6 +185,23 @@ def _require_inside(polygon: Any, parent: PlannedArea) -> None:
 def _require_left(pieces: Pieces, owner: int, inside: Any, giver: PlannedArea) -> None:
     if not ((pieces.owner == owner) & ~inside & (area_m2(pieces.face) >= SPLINTER_M2)).any():
         raise _swallowed(giver)
+
+
+def _require_whole(work: Redrawing, giver: PlannedArea, land: Any) -> None:
+    if work.held(giver.code):
+        raise refused(
+            "holds_others",
+            f"{giver.code} 由下级网格组成，不能切开；请调整该网格，或先划分本网格 {giver.code} is made of other areas,"
+            " which are not cut: reshape that one, or divide this one first",
+            land[0],
+        )
+
+
+def _overlap(area: PlannedArea, polygon: Any) -> bool:
+    return (
+        _near([area], polygon) != []
+        and float(area_m2(shapely.intersection(area.geom, polygon))) >= SPLINTER_M2
+    )
 
 
 def _swallowed(area: PlannedArea) -> InvalidInput:

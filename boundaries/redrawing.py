@@ -17,7 +17,7 @@ from boundaries.exact import Inserted, combine, insert, shared_length
 from boundaries.homes import World
 from gridmap.crs_measures import area_m2
 from gridmap.errors import InvalidInput
-from gridmap.index import GRIDS
+from gridmap.index import GRIDS, NESTING
 
 ALIGN_M = 0.01  # what seven decimals of a degree can say
 SPLINTER_M2 = 1.0  # less is an imprecise hand, not land
@@ -53,6 +53,10 @@ class Redrawing:
         now = {each for each, area in self._areas.items() if area is not None and area.parent == code}
         kept = (self.get(each) for each in sorted(before | now))
         return [area for area in kept if area is not None and area.parent == code]
+
+    def held(self, code: str) -> list[PlannedArea]:
+        """Areas that an area is made of. A dedicated grid hangs from it too, but lies above these: it is none of it."""
+        return [each for each in self.children(code) if each.kind in NESTING]
 
     def siblings(self, area: PlannedArea) -> list[PlannedArea]:
         """Other areas of the kind that hang from the same parent."""
@@ -149,12 +153,12 @@ class Redrawing:
                 self._gain(code, land, gives=False, asked=code == taker)
 
     def _line(self, code: str | None) -> list[str]:
-        """An area and what holds it, up to the scope, which is not one of them."""
+        """An area and what is made of it, up to the scope, which is not one of them."""
         found: list[str] = []
         while code is not None and code != self.draft.scope:
             found.append(code)
             area = self.get(code)
-            code = None if area is None else area.parent
+            code = area.parent if area is not None and area.kind in NESTING else None
         return found
 
     def _gain(self, code: str, land: Any, *, gives: bool, asked: bool) -> None:
@@ -185,12 +189,25 @@ class Redrawing:
             self._gain(code, area.geom, gives=False, asked=code == parent)
         self.put(replace(area, parent=parent, touched=False))
 
+    def _overlays_follow(self) -> None:
+        """What lies above others hangs from whoever has most of its ground."""
+        changed = [area for area in self._areas.values() if area is not None and area.kind in NESTING]
+        for holder in [area for area in changed if not area.touched]:
+            above = [each for each in self.children(holder.code) if each.kind not in NESTING]
+            staying = {each.code for each in most_inside(above, holder.geom)}
+            for each in above:
+                others = (area for area in changed if area.kind == holder.kind)
+                to = next((area for area in others if most_inside([each], area.geom)), None)
+                if each.code not in staying and to is not None:
+                    self.put(replace(each, parent=to.code, touched=False))
+
     def step(self) -> Step:
         """What the edit does.
 
         Raises:
             InvalidInput: `nothing_changes`, or `invalid` where a polygon would be none.
         """
+        self._overlays_follow()
         living = [area for area in self._areas.values() if area is not None]
         for area in living:
             if not area.geom.is_valid:

@@ -31,22 +31,7 @@ export function address(path, params = {}) {
   return query.length ? `${path}?${query.join("&")}` : path;
 }
 
-let turn = 0;
-let changing = null;
-
-/** Does what gives the page another session. Who asked with the former one meanwhile asks again, and none is over. */
-export async function renew(change) {
-  changing = change();
-  try {
-    return await changing;
-  } finally {
-    changing = null;
-    turn += 1;
-  }
-}
-
 async function request(url, options) {
-  const began = turn;
   let answer;
   try {
     answer = await fetch(url, { credentials: "same-origin", ...options });
@@ -56,10 +41,6 @@ async function request(url, options) {
     throw new Problem(0, "offline", error.message);
   }
   reach(true);
-  if (answer.status === 401 && !options.last && (changing || began !== turn)) {
-    await Promise.allSettled([changing]);
-    return request(url, { ...options, last: true });
-  }
   if (answer.status === 401) emit("expired");
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
@@ -74,8 +55,8 @@ export const get = (path, params, signal) =>
   request(address(path, params), { signal, headers: { Accept: "application/json" } });
 
 /** Sends JSON with the page's CSRF token. */
-export function send(method, path, body, more = {}) {
+export function send(method, path, body) {
   const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
   const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token };
-  return request(path, { method, headers, body: JSON.stringify(body), ...more });
+  return request(path, { method, headers, body: JSON.stringify(body) });
 }
