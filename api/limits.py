@@ -39,6 +39,8 @@ BODY_BYTES_PER_S = 50_000
 LARGEST_BODY = 8 * 1024 * 1024  # of anything but a batch, which is read and stored in parts
 BATCH = "/api/events/batch"
 ATTACHMENTS = "/api/events/{event}/attachments"  # stands for all of them, and for each of their files
+PLANS = "/api/plans/{plan}/"
+OF_PLANS = ("impact", "export")
 LOOK_S = 2.0
 
 ORDINARY, HEAVY = 10, 100
@@ -55,6 +57,7 @@ WEIGHTS: Mapping[tuple[str, str], int] = {
     ("GET", "/api/indicators"): HEAVY,
     ("POST", "/api/events/reassign"): HEAVY,
     ("POST", ATTACHMENTS): HEAVY,
+    **{("GET", f"{PLANS}{last}"): HEAVY for last in OF_PLANS},
 }
 SIGN_IN = 20  # a password costs 0.1 s of a core and 64 MiB
 # The same of a stranger. Not listed: 1. A probe that is refused says that the service is down.
@@ -67,8 +70,11 @@ STRANGERS_WEIGHTS: Mapping[tuple[str, str], int] = {
 
 
 def _asked(method: str, path: str) -> tuple[str, str]:
-    """What a request is limited as: the attachments of all events are one."""
-    return method, ATTACHMENTS if "/attachments" in path else path
+    """What a request is limited as: the attachments of all events are one, and what is heavy of all plans."""
+    if "/attachments" in path:
+        return method, ATTACHMENTS
+    last = path.rpartition("/")[2]
+    return method, f"{PLANS}{last}" if last in OF_PLANS and path.startswith("/api/plans/") else path
 
 
 class TooMany(HTTPException):
@@ -260,7 +266,7 @@ class Limits:
         batches = Line("batches", 4, 16, 60.0, holds_connection=False)  # as long as the client takes to send
         files = Line("attachments", 4, 16, 60.0, holds_connection=False)  # likewise
         self._ordinary = Line("requests", max(1, min(pool, most)), 200, 10.0)
-        heavy = Line("heat, indicators, reassigning, files", settings.heavy_at_once, 32, 20.0)
+        heavy = Line("heat, indicators, impacts, reassigning, files", settings.heavy_at_once, 32, 20.0)
         sign_in = Line("sign-ins", 4, 40, 10.0, shared=True)
         probe = Line("probes", 2, 20, 5.0, shared=True)
         self._lines: Mapping[tuple[str, str], Line | None] = {

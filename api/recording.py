@@ -77,9 +77,23 @@ def _note_reading(
 
 
 def exported(
-    service: Service, principal: Principal, what: str, reason: str | None, filters: Mapping[str, Any]
+    service: Service,
+    principal: Principal,
+    what: str,
+    reason: str | None,
+    filters: Mapping[str, Any],
+    *,
+    path: str | None = None,
 ) -> str:
     """Notes that somebody takes something out that will be sent on; returns the mark that goes along with it.
+
+    Args:
+        service: whose audit it is.
+        principal: who.
+        what: as the audit calls it.
+        reason: why, as they say.
+        filters: what was asked for.
+        path: of the area that it is of; by default wherever they see counts.
 
     Raises:
         Unavailable: it cannot be recorded, so it shall not be taken out.
@@ -90,7 +104,7 @@ def exported(
             actor=principal.name,
             action=f"export.{what}",
             object=what,
-            paths=principal.scope("counts").paths or (),
+            paths=principal.scope("counts").paths or () if path is None else (path,),
             edition=service.memory.snapshot.edition or None,
             reason=said or None,
             detail={"filters": {name: str(value).replace("\0", "") for name, value in filters.items()}},

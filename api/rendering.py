@@ -72,6 +72,11 @@ def page(
     return response
 
 
+def stand_alone(template: str, values: Mapping[str, Any]) -> str:
+    """A document that is taken out: all of it stands in its template and its values."""
+    return _environment().get_template(template).render(values)
+
+
 def user(principal: Principal, area_name: str | None) -> dict[str, Any]:
     """Who is signed in, for a page's header."""
     everywhere = any(role.area == EVERYWHERE for role in principal.roles)

@@ -7,6 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 from boundaries import topology
+from boundaries.grid_ranges import count_grids, tell_ranges
 from boundaries.job import Job, Summary
 from boundaries.mending import mend
 from boundaries.places import GEOMETRY, Places, place
@@ -58,7 +59,9 @@ def load_buildings(session: Writer, job: Job, snapshot: Snapshot) -> Summary:
         elsewhere += _outside(rows, load, snapshot, places, good[~held])
     job.refuse_duplicates(load.duplicates())
     _remarks(job, suspicion.message(), elsewhere)
+    before = count_grids(session)
     job.summary.add(load.store(job.options.today))
+    tell_ranges(job, snapshot, before, count_grids(session))
     return job.done()
 
 

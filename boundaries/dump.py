@@ -188,10 +188,15 @@ def _chunks(
     for block in rows.partitions():
         columns = [list(column) for column in zip(*block, strict=True)]
         wkb = np.array([None if each is None else bytes(each) for each in columns.pop()], dtype=object)
-        yield columns, _converted(np.asarray(shapely.from_wkb(wkb), dtype=object), system)
+        yield columns, converted(np.asarray(shapely.from_wkb(wkb), dtype=object), system)
 
 
-def _converted(geometry: NDArray[np.object_], system: str) -> NDArray[np.object_]:
+def converted(geometry: NDArray[np.object_], system: str) -> NDArray[np.object_]:
+    """Geometry of the database in another reference system.
+
+    Raises:
+        InvalidInput: `out_of_range`.
+    """
     if system in {"wgs84", "cgcs2000"}:
         return geometry
     converted = np.asarray(

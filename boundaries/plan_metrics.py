@@ -9,6 +9,7 @@ import shapely
 
 from boundaries.draft import Draft, PlannedArea
 from boundaries.ground import Ground
+from gridmap import household_ranges
 from gridmap.crs_measures import area_m2, length_m
 from gridmap.index import GRIDS
 
@@ -43,12 +44,7 @@ class GridNumbers:
     @property
     def breach(self) -> Literal["under", "over"] | None:
         """Whether too few or too many live there; a single building over the most may stand alone."""
-        if self.limits is None:
-            return None
-        low, high = self.limits
-        if self.households < low:
-            return "under"
-        return "over" if self.households > high and self.buildings > 1 else None
+        return household_ranges.breach(self.households, self.buildings, self.limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,18 @@ def write(path: Path, table: Table) -> int:
         return writers.get(ending, _write_gdal)(partial, table)
 
 
+def write_layers(path: Path, tables: Sequence[Table]) -> int:
+    """Writes tables as the layers of one GeoPackage; returns the number of rows. Its mark is the first table's.
+
+    Raises:
+        InvalidInput: as of `write`; another kind of file.
+    """
+    if ending_of(path) != ".gpkg":
+        raise InvalidInput(f"{path.name}: a GeoPackage alone has several layers", code="unknown_ending")
+    with _beside(path) as partial:
+        return sum(_write_gdal(partial, table) for table in tables)
+
+
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """A name in a folder of its own beside the target, whose files move to the target when all went well."""

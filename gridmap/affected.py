@@ -1,6 +1,7 @@
 """Where the owner of a place may be another one by a later edition: a few boxes, and the paths that are no more."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,22 +54,41 @@ def between(session: Session, earlier: int, later: int) -> Affected:
         ),
         {"earlier": earlier, "later": later},
     ).all()
-    before = {row[0]: row for row in rows if row[4]}
-    after = {row[0]: row for row in rows if row[5]}
-    stay = sorted(code for code in before.keys() & after.keys() if before[code][1:3] == after[code][1:3])
-    whole = [row for each in (before, after) for code, row in each.items() if code not in set(stay)]
-    boxes = [shapely.bounds(_shapes([row[3] for row in whole])).reshape(-1, 4)] if whole else []
-    boxes += [moved(_shapes([before[code][3], after[code][3]])) for code in stay]
+    return differing(
+        {row[0]: Lying(row[1], row[2], _shape(row[3])) for row in rows if row[4]},
+        {row[0]: Lying(row[1], row[2], _shape(row[3])) for row in rows if row[5]},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """An area as far as it decides who owns a place; `geom` a polygon in EPSG:4326."""
+
+    kind: str
+    path: str
+    geom: shapely.Geometry
+
+
+def differing(before: Mapping[str, Lying], after: Mapping[str, Lying]) -> Affected:
+    """What differs where some areas, by code, are others; see `between`."""
+    stay = sorted(
+        code
+        for code in before.keys() & after.keys()
+        if (before[code].kind, before[code].path) == (after[code].kind, after[code].path)
+    )
     kept = set(stay)
+    whole = [area.geom for each in (before, after) for code, area in each.items() if code not in kept]
+    boxes = [shapely.bounds(np.array(whole, dtype=object)).reshape(-1, 4)] if whole else []
+    boxes += [moved(np.array([before[code].geom, after[code].geom], dtype=object)) for code in stay]
     return Affected(
         _joined(np.concatenate(boxes)) if boxes else np.empty((0, 4)),
-        _outer([row[2] for code, row in before.items() if code not in kept]),
+        _outer([area.path for code, area in before.items() if code not in kept]),
         tuple(sorted(code for code in after if code not in kept)),
     )
 
 
-def _shapes(wkb: list[bytes]) -> NDArray[np.object_]:
-    return np.asarray(shapely.from_wkb([bytes(each) for each in wkb]), dtype=object)
+def _shape(wkb: bytes) -> shapely.Geometry:
+    return shapely.from_wkb(bytes(wkb))
 
 
 def moved(pair: NDArray[np.object_]) -> Floats:

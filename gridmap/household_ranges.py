@@ -1,12 +1,12 @@
 """How many households a grid should have, by kind."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from gridmap.errors import InvalidInput
 from gridmap.index import KINDS
 
-__all__ = ["USUAL", "Ranges", "parse_ranges"]
+__all__ = ["USUAL", "Ranges", "breach", "parse_ranges"]
 
 Ranges = Mapping[str, tuple[int, int]]
 USUAL: Final[Ranges] = {"micro": (50, 100), "comprehensive": (300, 500)}
@@ -35,3 +35,21 @@ def parse_ranges(text: str, name: str = "--households") -> dict[str, tuple[int, 
             )
         ranges[kind] = (int(least), int(most))
     return ranges
+
+
+def breach(
+    households: int, buildings: int, limits: tuple[int, int] | None
+) -> Literal["under", "over"] | None:
+    """Whether too few or too many live in a grid; a single building over the most may stand alone.
+
+    Args:
+        households: of the grid.
+        buildings: of the grid.
+        limits: least and most of its kind; None where none are set.
+    """
+    if limits is None:
+        return None
+    low, high = limits
+    if households < low:
+        return "under"
+    return "over" if households > high and buildings > 1 else None

@@ -14,6 +14,7 @@ from gridmap.access import Clauses, Scope
 from gridmap.db import Writer, lock_edition
 from gridmap.errors import Conflict, NotFound
 from gridmap.relocation import Reassigned, Work, place_anew
+from gridmap.rerouting import Rules
 from gridmap.routing import OPEN_STATES, load_roster, loads
 from gridmap.snapshot import Snapshot
 
@@ -92,5 +93,5 @@ def reassign(
     if snapshot.edition == 0:
         raise Conflict("No boundaries are loaded yet: gridmap load areas FILE --commit", code="no_boundaries")
     roster = load_roster(session, time_zone)
-    work = Work(session, snapshot, roster, loads(session), tolerance_m, renew=True)
-    return place_anew(work, which.clauses(snapshot), progress)
+    rules = Rules(snapshot, roster, loads(session), tolerance_m, renew=True)
+    return place_anew(Work(session, rules), which.clauses(snapshot), progress)

@@ -7,7 +7,7 @@ nobody has accepted yet is routed by the new boundaries.
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,38 +18,23 @@ from gridmap.access import Clauses, Scope
 from gridmap.affected import BOXES, IN_BOX, Floats, between, box_binds, widened
 from gridmap.db import Writer, copy_rows
 from gridmap.errors import Conflict
-from gridmap.events import EventDraft
 from gridmap.households import relocate_buildings
-from gridmap.intake import TO_WHOM, Assignment, assign
-from gridmap.placement import NOWHERE, Placement, Reason, place_many
-from gridmap.routing import Roster, load_roster, loads
+from gridmap.placement import NOWHERE, Placement, place_many
+from gridmap.rerouting import Decision, Rules, as_draft, decide
+from gridmap.routing import load_roster, loads
 from gridmap.snapshot import Snapshot
 from gridmap.succession import successors
 
 BLOCK = 20_000
 TRIES = 5
-_WAITING = {"unassigned", "assigned"}
-KEPT_STATES = {"accepted", "transferred", "escalated", "suspended"}  # somebody has it in hand and keeps it
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every block needs.
-
-    Attributes:
-        renew: what stays where it is and waits for nobody is routed anew too.
-        follows: what a source stated follows it; who keeps an event is offered to hand it over.
-        inherited: the codes that have the land of those that live no more.
-    """
+    """What every block needs: where it is written, and by what it is decided."""
 
     session: Writer
-    snapshot: Snapshot
-    roster: Roster
-    load: dict[int, int]
-    tolerance_m: float
-    renew: bool = False
-    follows: bool = False
-    inherited: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rules: Rules
 
 
 @dataclass(slots=True)
@@ -90,7 +75,7 @@ def relocate(session: Writer, earlier: int, later: int, time_zone: ZoneInfo, tol
     snapshot = snapshots.around(session, later, widened(boxes, 2 * tolerance_m), codes)
     roster = load_roster(session, time_zone, snapshot.code.tolist())
     load = loads(session, list(roster.people))
-    work = Work(session, snapshot, roster, load, tolerance_m, inherited=inherited, follows=True)
+    work = Work(session, Rules(snapshot, roster, load, tolerance_m, inherited=inherited, follows=True))
     buildings = relocate_buildings(session, snapshot, boxes)
     events = _which(session, boxes, tolerance_m, affected.paths)
     blocks = (events[at : at + BLOCK] for at in range(0, len(events), BLOCK))
@@ -179,77 +164,29 @@ def _read(session: Writer, condition: Clauses, last: int) -> list[sa.Row[Any]]:
     )
 
 
-def _draft(work: Work, row: sa.Row[Any]) -> EventDraft:
-    return EventDraft(
-        source="",
-        external_id=str(row.id),
-        category=row.category,
-        occurred_at=row.occurred_at,
-        title="",
-        lon=row.lon,
-        lat=row.lat,
-        # What a source stated is the last of its one path, also where that is an overlay.
-        grid=_stated(work, row.paths_now[0]) if row.method == "stated" else None,
-    )
-
-
-def _stated(work: Work, path: str) -> str:
-    """The area that a source stated; where it lives no more, the one that has its land, or what holds those that do."""
-    above, _, code = path.rpartition(".")
-    row = work.snapshot.row
-    if code in row or not work.follows:
-        return code
-    heirs = [work.snapshot.path[row[heir]].split(".") for heir in work.inherited.get(code, ()) if heir in row]
-    common = [labels[0] for labels in zip(*heirs, strict=False) if len(set(labels)) == 1]
-    living = common or [label for label in above.split(".") if label in row]
-    return living[-1] if living else code
-
-
 def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[int]:
     """Writes what changed of one block; returns those that somebody else changed in between."""
-    found = place_many(work.snapshot, [_draft(work, row) for row in rows], work.tolerance_m)
+    rules = work.rules
+    found = place_many(rules.snapshot, [as_draft(rules, row) for row in rows], rules.tolerance_m)
     now = dt.datetime.now(dt.UTC)
     updates: list[tuple[object, ...]] = []
     history: dict[int, tuple[object, ...]] = {}
     moved: set[int] = set()
     routed: set[int] = set()
     for row, answer in zip(rows, found, strict=True):
-        placement = answer if isinstance(answer, Placement) else NOWHERE
-        before = (row.owner_now, row.leaf_now, sorted(row.paths_now))
-        stays = before == (placement.owner, placement.leaf, sorted(placement.paths))
-        orphan = work.renew and (row.worker is None or row.worker not in work.roster.people) and not (
-            row.unit is not None and row.unit in work.roster.offices
-        )  # fmt: skip
-        routes = row.status in _WAITING and (orphan or not stays)
-        if stays and not routes and (row.method, row.distance_m) == (placement.method, placement.distance_m):
+        decided = decide(rules, row, answer if isinstance(answer, Placement) else NOWHERE, now)
+        if decided is None:
             continue
-        worker, unit, status, why = row.worker, row.unit, row.status, list(placement.why)
-        detail: dict[str, object] = {}
-        if placement.method == row.method == "stated" and not stays:
-            why += _succeeded(row.paths_now[0].rpartition(".")[2], placement)
-        if routes:
-            given = _routed(work, row, placement, now)
-            worker, unit, status = given.worker, given.unit, given.status
-            why.append(given.reason)
-            if stays and (worker, unit, status) == (row.worker, row.unit, row.status):
-                continue
-        else:  # who has it keeps it, and why
-            if not stays and (offered := _offered(work, row, placement, now)) is not None:
-                why.append(["warn", "handover", {"grid": placement.owner or placement.leaf}])
-                detail["offered"] = offered
-            why += [reason for reason in row.why if reason[1] in TO_WHOM]
-        if not stays:
+        if not decided.stays:
             moved.add(row.id)
-        if (worker, unit) != (row.worker, row.unit):
+        if (decided.worker, decided.unit) != (row.worker, row.unit):
             routed.add(row.id)
-        updates.append(
-            (row.id, row.revision, placement.method, placement.distance_m, work.snapshot.edition,
-             placement.owner, placement.leaf, "{" + ",".join(placement.paths) + "}", status, worker, unit,
-             json.dumps(why))
-        )  # fmt: skip
-        detail |= {"from": row.owner_now, "grid": placement.owner, "worker": worker, "unit": unit}
+        updates.append(_update(rules.snapshot, row, decided))
+        detail: dict[str, object] = {} if decided.offered is None else {"offered": decided.offered}
+        owner = decided.placement.owner
+        detail |= {"from": row.owner_now, "grid": owner, "worker": decided.worker, "unit": decided.unit}
         history[row.id] = (
-            row.id, now, "system", "relocate", status, work.snapshot.edition, json.dumps(detail),
+            row.id, now, "system", "relocate", decided.status, rules.snapshot.edition, json.dumps(detail),
         )  # fmt: skip
     written = _apply(work.session, updates, history) if updates else set()
     done.moved += len(moved & written)
@@ -257,30 +194,13 @@ def _store(work: Work, rows: Sequence[sa.Row[Any]], done: Reassigned) -> list[in
     return sorted(history.keys() - written)
 
 
-def _routed(work: Work, row: sa.Row[Any], placement: Placement, now: dt.datetime) -> Assignment:
-    if row.worker is not None and row.worker in work.load:
-        work.load[row.worker] -= 1  # it is not in its own way
-    return assign(work.roster.candidates(row.category, placement.chain, now), work.load)
-
-
-def _succeeded(stated: str, placement: Placement) -> list[Reason]:
-    """What a source stated lives no more: who has its land stands for it."""
-    now = placement.paths[0].rpartition(".")[2]
-    return [] if stated == now else [["warn", "succeeded", {"stated": stated, "area": now}]]
-
-
-def _offered(
-    work: Work, row: sa.Row[Any], placement: Placement, now: dt.datetime
-) -> dict[str, object] | None:
-    """To whom somebody who keeps an event may hand it over; None where there is nobody to, or no need."""
-    if not work.follows or row.status not in KEPT_STATES or not placement.chain:
-        return None
-    serving = {each.id for code in placement.chain for each in work.roster.people_of.get(code, ())}
-    offices = {each.id for code in placement.chain for each in work.roster.offices_of.get(code, ())}
-    if row.worker in serving or row.unit in offices:
-        return None
-    given = assign(work.roster.candidates(row.category, placement.chain, now), dict(work.load))
-    return {"worker": given.worker, "unit": given.unit}
+def _update(snapshot: Snapshot, row: sa.Row[Any], decided: Decision) -> tuple[object, ...]:
+    """A row of `relocated`."""
+    at = decided.placement
+    return (
+        row.id, row.revision, at.method, at.distance_m, snapshot.edition, at.owner, at.leaf,
+        "{" + ",".join(at.paths) + "}", decided.status, decided.worker, decided.unit, json.dumps(decided.why),
+    )  # fmt: skip
 
 
 def _apply(

@@ -1,7 +1,7 @@
 """One edition of boundaries in memory, shared read-only by everything that asks for the owner of a place."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -259,7 +259,24 @@ def _build(
     rows: Sequence[sa.Row[Any]],
     counts: dict[str, int],
 ) -> Snapshot:
-    code, kind, name, setting, parent, path, geom = _columns(rows)
+    return of_columns(edition, moment, _columns(rows), counts)
+
+
+def of_columns(
+    edition: int,
+    moment: dt.datetime | None,
+    columns: Sequence[NDArray[np.object_]],
+    counts: Mapping[str, int],
+) -> Snapshot:
+    """A snapshot of some areas.
+
+    Args:
+        edition: its number.
+        moment: from which it is in force; None means since ever.
+        columns: code, kind, name, setting, parent, path, polygon; in the order of codes.
+        counts: households by code.
+    """
+    code, kind, name, setting, parent, path, geom = columns
     return Snapshot(
         edition=edition,
         in_force_from=moment,

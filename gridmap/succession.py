@@ -5,8 +5,9 @@ have its land: nothing is written for that, so that it holds again as it was whe
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import shapely
@@ -16,10 +17,12 @@ from sqlalchemy.orm import Session
 from gridmap.db import Writer
 from gridmap.in_force import HELD
 from gridmap.next_edition import Change, NextEdition
+from gridmap.routing import Office, Person, Roster
 
 # Square degrees: about a square metre. Less in common is rounding, or a vertex that a neighbour got.
 LEAST_SHARED = 1e-10
 LEAST_SHARE = 1e-6
+_Serving = TypeVar("_Serving", bound=Person | Office)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,17 +94,44 @@ def _own(following: NextEdition, code: str, gave: set[str]) -> str:
     return "rename" if renamed else "reshape"
 
 
-def pass_on(session: Writer, edition: int, steps: Sequence[Step], retired: Sequence[str]) -> None:
-    """Who served an area that was split, merged or retired serves what follows it from the edition's moment on."""
-    following = [
-        step
+def heirs(steps: Sequence[Step], retired: Collection[str]) -> list[tuple[str, str]]:
+    """Old and new codes where who served the old one serves the new one too: of what was split, merged or retired."""
+    return [
+        (step.old, step.new)
         for step in steps
         if step.old and step.new and step.old != step.new and (step.change == "split" or step.old in retired)
     ]
+
+
+def passed_on(roster: Roster, steps: Sequence[Step], retired: Collection[str]) -> Roster:
+    """Who would serve what if `pass_on` were called this moment."""
+    return replace(
+        roster,
+        people_of=_inherited(roster.people_of, steps, retired),
+        offices_of=_inherited(roster.offices_of, steps, retired),
+    )
+
+
+def _inherited(
+    serving: Mapping[str, tuple[_Serving, ...]], steps: Sequence[Step], retired: Collection[str]
+) -> dict[str, tuple[_Serving, ...]]:
+    after = {code: each for code, each in serving.items() if code not in retired}
+    for pair in heirs(steps, retired):
+        held = dict[int, _Serving]()
+        for each in (*after.get(pair[1], ()), *serving.get(pair[0], ())):
+            held[each.id] = each
+        if held:
+            after[pair[1]] = tuple(held[number] for number in sorted(held))
+    return after
+
+
+def pass_on(session: Writer, edition: int, steps: Sequence[Step], retired: Sequence[str]) -> None:
+    """Who served an area that was split, merged or retired serves what follows it from the edition's moment on."""
+    following = heirs(steps, retired)
     binds = {
         "edition": edition,
-        "old": [step.old for step in following],
-        "new": [step.new for step in following],
+        "old": [old for old, _ in following],
+        "new": [new for _, new in following],
         "retired": list(retired),
     }
     session.execute(

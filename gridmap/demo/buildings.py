@@ -2,6 +2,7 @@
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from gridmap.demo import names
 from gridmap.demo.city import Areas, Buildings, Floats, Ints, Objects
@@ -49,7 +50,7 @@ def stand(footprints: Footprints, layout: Layout, bend: Bend, rng: np.random.Gen
 
 
 def _within(footprints: Footprints, grids: Objects, bend: Bend) -> tuple[Objects, Floats, Floats]:
-    """Footprints turned with the land around them; what then leaves its grid is made smaller."""
+    """Footprints turned with the land around them; what then leaves its grid, or meets another, is made smaller."""
     east, north = bend.axes(footprints.x, footprints.y)
     # the mean of how far the land turns rows and columns, so that neither looks askew
     turn = (east + north - np.pi / 2) / 2
@@ -59,16 +60,25 @@ def _within(footprints: Footprints, grids: Objects, bend: Bend) -> tuple[Objects
     scale = np.ones(len(x))
     geom = _rectangles(x, y, angle, footprints, scale)
     shapely.prepare(grids)
-    outside = ~shapely.contains_properly(grids, geom)
+    outside = ~shapely.contains_properly(grids, geom) | _meeting(geom)
     for smaller in (0.85, 0.7, 0.5, 0.3, 0.15):
         if not outside.any():
             break
         scale[outside] = smaller
         geom[outside] = _rectangles(x, y, angle, footprints, scale)[outside]
         outside[outside] = ~shapely.contains_properly(grids[outside], geom[outside])
+        outside |= _meeting(geom)
     if outside.any():
         raise InvalidInput(f"{int(outside.sum())} buildings would leave their grids.", code="bad_size")
     return geom, lon, lat
+
+
+def _meeting(geom: Objects) -> NDArray[np.bool_]:
+    """Which footprints another one meets: two whose ground turns differently can, where the land bends."""
+    one, other = shapely.STRtree(geom).query(geom, predicate="intersects")
+    meets = np.zeros(len(geom), dtype=bool)
+    meets[one[one != other]] = True
+    return meets
 
 
 def _rectangles(x: Floats, y: Floats, angle: Floats, footprints: Footprints, scale: Floats) -> Objects:

@@ -30,6 +30,7 @@ GOOD = {
     "from": "2026-08-01", "to": "2026-09-01", "at": "2026-08-24T13:51:00Z", "area": "990126001", "by": "hex",
     "kind": "micro", "within": "990126", "edition": "1", "q": "第", "sort": "near", "limit": "5", "category": "dispute",
     "grid": "990126001001001", "width": "200", "height": "200", "measure": "hotspot", "action": "account.",
+    "format": "xlsx",
 }  # fmt: skip
 EVERYBODY = {"admin": 5, "dispatcher": 5, "as_worker": 1, "as_planner": 1, "as_source": 1, "as_commander": 1}
 BODIES: dict[str, dict[str, Any]] = {

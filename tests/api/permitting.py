@@ -104,6 +104,8 @@ READING: dict[str, str] = {
     "GET /api/plans/{plan}": "",
     "GET /api/plans/{plan}/check": "",
     "GET /api/plans/{plan}/metrics": "",
+    "GET /api/plans/{plan}/impact": "",
+    "GET /api/plans/{plan}/export": "?format=page",
     "GET /api/plans/{plan}/comments": "",
     "GET /healthz": "",
     "GET /readyz": "",

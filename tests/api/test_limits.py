@@ -124,6 +124,9 @@ def test_one_account_leaves_connections_to_others_and_all_leave_some_to_posting(
         assert some.turn("POST", "/api/events", first) is None
         assert some.turn("GET", "/api/locate", first) is None
         assert some.turn("GET", "/somewhere", None) is None
+        for heavy in ("/api/heat", "/api/plans/17/impact", "/api/plans/17/export"):
+            assert some.turn("GET", heavy, first)._line.at_once == 1
+        assert some.turn("GET", "/api/plans/17/check", first)._line.at_once > 1
         some.connections = replace(some.connections, patience_s=0.01)
         async with some.turn("GET", "/api/heat", first):
             async with some.turn("GET", "/api/events", second):  # of 2 × 3 − 4 connections the last

@@ -118,6 +118,31 @@ def test_ones_own_password(visit):
     expect(page.locator(".toast").last).to_contain_text("密码已修改")
 
 
+def test_what_was_asked_before_the_password_changed_is_asked_again(visit):
+    seen = visit("planner")
+    page = seen.open("/")
+    old = page.context.cookies()
+    held = []
+    page.route("**/api/search?*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/api/search?*"):
+        page.keyboard.press("/")
+        page.keyboard.type("村")
+    for before, after in ((PASSWORD, "the first new password"), ("the first new password", PASSWORD)):
+        page.evaluate(
+            """async ([old, now]) => {
+              const page = document.querySelector("script[type=module][src*='/app.js']").src;
+              const { renew, send } = await import(page.replace("app.js", "api.js"));
+              await renew(() => send("POST", "/api/me/password", { old, new: now }, { last: true }));
+            }""",
+            [before, after],
+        )
+    assert {each["value"] for each in old} != {each["value"] for each in page.context.cookies()}
+    seen.allowed.append("401")
+    with page.expect_response(lambda answer: "/api/search" in answer.url and answer.ok):
+        held[0].fulfill(status=401, json={"code": "unauthorised"})
+    expect(page.locator("dialog")).to_have_count(0)
+
+
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 def test_nothing_is_wider_than_the_window(visit, width, height, tmp_path):
     seen = visit("admin", viewport={"width": width, "height": height})

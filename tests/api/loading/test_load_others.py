@@ -62,6 +62,27 @@ def test_buildings_outside_of_all_areas_are_stored_and_said(county, table):
     assert county.one("SELECT count(*) FROM building") == 3
 
 
+def test_grids_that_fall_out_of_their_range_are_listed(county, table, tmp_path, findings):
+    """One grows too large, one too small, a building over the most stands alone, and one was out before."""
+    head = BUILDINGS[0]
+    county("load", "buildings", table(head, "a,,60,112.005,30.005", "b,,60,112.015,30.005", "c,,60,112.025,30.005",
+                                      "d,,5,112.031,30.005"), "--commit")  # fmt: skip
+    report = ("--report", tmp_path / "r.json")
+    update = table(head, "a,,60,112.005,30.005", "e,,90,112.006,30.005", "b,,3,112.015,30.005",
+                   "c,,160,112.025,30.005", "d,,6,112.031,30.005")  # fmt: skip
+    result = county("load", "buildings", update, *report)
+    fell = {each["area"]: (each["code"], each["severity"], each["measure"]) for each in findings()}
+    assert fell == {
+        "99012600100100101": ("households_out_of_range", "warning", 150),
+        "99012600100100102": ("households_out_of_range", "warning", 3),
+    }
+    assert "2 个网格户数超出范围" in result.output
+    assert "99012600100100101 60 → 150; 99012600100100102 60 → 3" in result.output
+    assert "grids out of range in all: 3 of 4" in result.output
+    county("load", "buildings", update, "--commit")
+    assert "超出范围" not in county("load", "buildings", update, "--commit").output
+
+
 def test_streets_in_words_of_openstreetmap_and_in_chinese(gridmap, tmp_path):
     lines = [shapely.LineString([(112, 30 + i / 100), (112.1, 30)]) for i in range(4)]
     frame = gpd.GeoDataFrame({"highway": ["primary", "footway", None, "高速"]}, geometry=lines, crs=4326)

@@ -31,7 +31,22 @@ export function address(path, params = {}) {
   return query.length ? `${path}?${query.join("&")}` : path;
 }
 
+let turn = 0;
+let changing = null;
+
+/** Does what gives the page another session. Who asked with the former one meanwhile asks again, and none is over. */
+export async function renew(change) {
+  changing = change();
+  try {
+    return await changing;
+  } finally {
+    changing = null;
+    turn += 1;
+  }
+}
+
 async function request(url, options) {
+  const began = turn;
   let answer;
   try {
     answer = await fetch(url, { credentials: "same-origin", ...options });
@@ -41,6 +56,10 @@ async function request(url, options) {
     throw new Problem(0, "offline", error.message);
   }
   reach(true);
+  if (answer.status === 401 && !options.last && (changing || began !== turn)) {
+    await Promise.allSettled([changing]);
+    return request(url, { ...options, last: true });
+  }
   if (answer.status === 401) emit("expired");
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
@@ -55,8 +74,8 @@ export const get = (path, params, signal) =>
   request(address(path, params), { signal, headers: { Accept: "application/json" } });
 
 /** Sends JSON with the page's CSRF token. */
-export function send(method, path, body) {
+export function send(method, path, body, more = {}) {
   const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
   const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token };
-  return request(path, { method, headers, body: JSON.stringify(body) });
+  return request(path, { method, headers, body: JSON.stringify(body), ...more });
 }

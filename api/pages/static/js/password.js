@@ -1,5 +1,5 @@
 // One's own password: the old one, and the new one twice.
-import { send } from "./api.js";
+import { renew, send } from "./api.js";
 import { ask, field, labelled } from "./admin_forms.js";
 import { t } from "./i18n.js";
 import { toast } from "./states.js";
@@ -17,7 +17,8 @@ export const changePassword = () =>
     t("password.change"),
     async (form) => {
       if (form.get("new") !== form.get("again")) throw { code: "password_differs" };
-      await send("POST", "/api/me/password", { old: form.get("old"), new: form.get("new") });
+      const said = { old: form.get("old"), new: form.get("new") };
+      await renew(() => send("POST", "/api/me/password", said, { last: true }));
       toast("check", t("password.changed"));
     },
   );
