@@ -4,6 +4,8 @@
 (by `npm pack name@version`, so the registry is the one the machine is set up for) and refuses any file whose
 checksum differs. `--check` only compares the files in the tree. `--update name@version` takes a new version
 of a package into the manifest that holds it; review the difference, then commit it.
+
+A file whose `from` is null is not in the package, which names its licence without carrying the text.
 """
 
 import hashlib
@@ -69,6 +71,8 @@ def fetch(package: dict[str, Any], folder: Path, *, accept: bool) -> None:
             raise SystemExit(f"npm could not fetch {name}")
         with tarfile.open(next(Path(work).glob("*.tgz"))) as archive:
             for entry in package["files"]:
+                if entry["from"] is None:
+                    continue
                 member = archive.extractfile(f"package/{entry['from']}")
                 if member is None:
                     raise SystemExit(f"{name} has no file {entry['from']}")
