@@ -9,11 +9,12 @@ const emit = (name, detail) => (listeners.get(name) ?? []).forEach((listener) =>
 export let lastAnswer = Date.now();
 let reachable = true;
 
-/** A refusal: `status` (0 where nothing answered), stable `code`, human `detail`, `number` of the request. */
+/** A refusal: `status` (0 where nothing answered), stable `code`, human `detail`, `number` of the request,
+ *  `findings` with the places of the trouble. */
 export class Problem extends Error {
-  constructor(status, code, detail, number) {
+  constructor(status, code, detail, number, findings = []) {
     super(detail || code);
-    Object.assign(this, { name: "Problem", status, code, detail, number });
+    Object.assign(this, { name: "Problem", status, code, detail, number, findings });
   }
 }
 
@@ -64,7 +65,7 @@ async function request(url, options) {
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
     const code = problem.code ?? `http_${answer.status}`;
-    throw new Problem(answer.status, code, problem.detail ?? problem.title, problem.instance);
+    throw new Problem(answer.status, code, problem.detail ?? problem.title, problem.instance, problem.findings);
   }
   return answer.status === 204 ? null : answer.json();
 }

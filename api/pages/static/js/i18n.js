@@ -2,7 +2,7 @@
 import zh from "./texts/zh.js";
 import en from "./texts/en.js";
 
-const DICTIONARIES = { zh, en };
+const DICTIONARIES = { zh: { ...zh }, en: { ...en } };
 const listeners = new Set();
 let language = "zh";
 let zone = "Asia/Shanghai";
@@ -21,6 +21,11 @@ function build() {
     month: new Intl.DateTimeFormat(locale, { timeZone: "UTC", month: "short" }),
     day: new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }),
   };
+}
+
+/** Adds the words that only one page needs: {zh: {…}, en: {…}}. */
+export function extend(words) {
+  for (const [code, more] of Object.entries(words)) Object.assign(DICTIONARIES[code], more);
 }
 
 /** Sets where days begin and the first language: address, then what was chosen before, then the server's. */

@@ -11,12 +11,21 @@ try {
 
 const typing = (node) => node?.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 
-/** Wires keys to actions: {"/": f, "[": f, "]": f, "?": f, Escape: f}. */
+/** A page of the bar by its letter; nothing where there is none for this account. */
+const go = (letter) => document.querySelector(`nav a[data-go="${CSS.escape(letter)}"]`)?.click();
+
+/** Wires keys to actions: {"/": f, "[": f, "]": f, "?": f, Escape: f}; `g` and a letter lead to another page. */
 export function listen(actions) {
+  let going = false;
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.key === "Shift") return;
+    if (typing(event.target)) return;
+    const wanted = going && enabled;
+    going = event.key === "g" && !wanted;
+    if (wanted) go(event.key);
+    if (wanted || going) return;
     const act = actions[event.key];
-    if (!act || typing(event.target)) return;
+    if (!act) return;
     if (event.key !== "Escape" && !enabled && event.key !== "?") return;
     if (act() !== false && event.key !== "Escape") event.preventDefault();
   });
@@ -27,12 +36,14 @@ const LIST = [
   [["[", "]"], "key.period"],
   [["+", "-"], "key.zoom"],
   [["←", "↑", "→", "↓"], "key.pan"],
+  [["g", "c"], "nav.command"],
+  [["g", "p"], "nav.plan"],
   [["Esc"], "key.escape"],
   [["?"], "key.help"],
 ];
 
-/** Opens the list of keys. */
-export function help() {
+/** Opens the list of keys, of the page at hand where it has others. */
+export function help(list = LIST) {
   document.querySelector("dialog.help")?.remove();
   const toggle = h("input", {
     type: "checkbox",
@@ -53,7 +64,7 @@ export function help() {
     h(
       "div",
       { class: "keys" },
-      LIST.map(([keys, what]) => [
+      (Array.isArray(list) ? list : LIST).map(([keys, what]) => [
         h(
           "span",
           {},

@@ -35,7 +35,8 @@ export function padding() {
   };
 }
 
-function scaleBar(map) {
+/** Draws the bar of lengths beside the map. */
+export function scaleBar(map) {
   const node = byId("scale");
   const { lat } = map.getCenter();
   const perPixel = (40075016.686 * Math.cos((lat * Math.PI) / 180)) / (512 * 2 ** map.getZoom());
@@ -46,10 +47,11 @@ function scaleBar(map) {
   node.style.width = `${nice / perPixel}px`;
 }
 
-function create(options) {
+/** An upright map without anything of the page in it. `options`: style, and view or bbox. */
+export function create(options) {
   const { view, bbox } = options;
   const map = new maplibre.Map({
-    container: byId("map"),
+    container: options.container ?? byId("map"),
     style: options.style,
     attributionControl: false,
     dragRotate: false,

@@ -9,13 +9,13 @@ const FAMILIES = [
   "Noto Sans CJK SC",
   "Source Han Sans SC",
 ];
-const REGULAR = ["Map Regular", ...FAMILIES];
-const BOLD = ["Map Bold", ...FAMILIES];
-const EMPTY = { type: "FeatureCollection", features: [] };
+export const REGULAR = ["Map Regular", ...FAMILIES];
+export const BOLD = ["Map Bold", ...FAMILIES];
+export const EMPTY = { type: "FeatureCollection", features: [] };
 const origin = () => location.origin;
 
 /** Zoom by zoom: [zoom, value, …] as an exponential ramp. */
-const ramp = (...stops) => ["interpolate", ["exponential", 1.5], ["zoom"], ...stops];
+export const ramp = (...stops) => ["interpolate", ["exponential", 1.5], ["zoom"], ...stops];
 
 export const FILLS = { grids: "fill-grids", areas: "fill-areas", hex: "fill-hex" };
 export const HATCHES = { grids: "hatch-grids", areas: "hatch-areas", hex: "hatch-hex" };
@@ -26,13 +26,13 @@ function vector(layer, minzoom, maxzoom) {
   return { type: "vector", tiles: [`${origin()}/api/tiles/${layer}/{z}/{x}/{y}.mvt`], minzoom, maxzoom };
 }
 
-function sources(basemap) {
+export function sources(basemap) {
   return {
     ...(basemap ? { basemap: { type: "raster", tiles: [basemap], tileSize: 256 } } : {}),
     grids: { ...vector("grids", 8, 15), promoteId: "code" },
     areas: { ...vector("areas", 0, 14), promoteId: "code" },
     streets: vector("streets", 10, 15),
-    buildings: vector("buildings", 14, 16),
+    buildings: { ...vector("buildings", 14, 16), promoteId: "code" },
     hex: { type: "geojson", data: EMPTY, promoteId: "cell" },
     chosen: { type: "geojson", data: EMPTY },
     pulses: { type: "geojson", data: EMPTY },
@@ -67,7 +67,7 @@ function fills(names) {
 
 const BUTT = { "line-cap": "butt" };
 
-function streets(c) {
+export function streets(c) {
   const line = (id, filter, paint, layout = {}) => ({
     id,
     type: "line",
@@ -199,7 +199,7 @@ const STREET_NAMES = [
   [["lane", "path"], 16.4],
 ];
 
-function streetNames(c) {
+export function streetNames(c) {
   return [
     {
       id: "river-name",
@@ -238,7 +238,7 @@ function streetNames(c) {
   ];
 }
 
-function labels(c, wall) {
+export function labels(c, wall) {
   const name = (id, kind, layout, paint, zooms) => ({
     id,
     type: "symbol",

@@ -39,13 +39,17 @@ export function parse(query, today) {
   };
 }
 
-function parseView(params) {
+/** Where an address looks: {lat, lon, zoom}, or null. */
+export function parseView(params) {
   const key = [...params.keys()].find((name) => name.startsWith("@"));
   if (!key) return null;
   const [lat, lon, zoom] = key.slice(1).split(",").map(Number);
   const sound = Math.abs(lat) <= 85 && Math.abs(lon) <= 180 && zoom >= 0 && zoom <= 22;
   return sound ? { lat, lon, zoom } : null;
 }
+
+/** The same as a part of an address. */
+export const formatView = ({ lat, lon, zoom }) => `@${lat.toFixed(6)},${lon.toFixed(6)},${zoom.toFixed(2)}`;
 
 /** The query of a state; defaults are left out, so that a fresh page has a bare address. */
 export function format(state, today) {
@@ -67,10 +71,7 @@ export function format(state, today) {
   if (state.layers.join() !== SHOWN.join()) parts.push(`layers=${state.layers.join(",")}`);
   if (state.wall) parts.push("wall=1");
   if (state.hold) parts.push("hold=1");
-  if (state.view) {
-    const { lat, lon, zoom } = state.view;
-    parts.push(`@${lat.toFixed(6)},${lon.toFixed(6)},${zoom.toFixed(2)}`);
-  }
+  if (state.view) parts.push(formatView(state.view));
   return parts.length ? `?${parts.join("&")}` : "";
 }
 

@@ -303,7 +303,7 @@ export default {
   "day.yesterday": "Yesterday",
   "wall.suffix": "",
   "wall.period": "last {n} days",
-  "nav.admin": "Administration", "password.change": "Change password", "password.old": "Old password",
+  "nav.plan": "Grid plans", "nav.admin": "Administration", "password.change": "Change password", "password.old": "Old password",
   "password.new": "New password (12 characters or more)", "password.again": "The new one again",
   "password.changed": "Password changed; sign-ins elsewhere have ended",
   "problem.password_differs": "The two new passwords differ", "problem.wrong_password": "The old password is wrong",

@@ -302,7 +302,7 @@ export default {
   "day.yesterday": "昨天",
   "wall.suffix": "指挥",
   "wall.period": "近 {n} 天",
-  "nav.admin": "管理", "password.change": "修改密码", "password.old": "原密码", "password.new": "新密码（至少 12 位）",
+  "nav.plan": "网格调整", "nav.admin": "管理", "password.change": "修改密码", "password.old": "原密码", "password.new": "新密码（至少 12 位）",
   "password.again": "再输一次新密码", "password.changed": "密码已修改，其他设备上的登录已结束", "problem.password_differs": "两次输入的新密码不一致",
   "problem.wrong_password": "原密码不正确", "problem.bad_password": "密码须为 12 至 256 位，且不同于原密码",
   "problem.sign_in_locked": "尝试次数过多，请稍后再试", "problem.name_taken": "账号名已被使用", "problem.unknown_area": "您的范围内没有这个区域",
