@@ -42,6 +42,15 @@ async def administration(request: Request, service: TheService) -> Response:
     return _page_of(request, service, "/admin", "admin.html")
 
 
+@router.get("/plan", include_in_schema=False)
+async def planning_desk(request: Request, service: TheService) -> Response:
+    """The planning desk; whoever neither plans nor approves is led to the map."""
+    principal: Principal | None = request.scope.get("state", {}).get("principal")
+    if principal is not None and not (principal.may("plan") or principal.may("approve")):
+        return RedirectResponse("/", status_code=303)
+    return _page_of(request, service, "/plan", "plan.html")
+
+
 def _page_of(request: Request, service: Service, path: str, template: str) -> Response:
     state = request.scope.get("state", {})
     principal: Principal | None = state.get("principal")

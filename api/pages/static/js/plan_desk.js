@@ -1,0 +1,330 @@
+// One plan on the desk: its map, tools, panels and bar, put together.
+import * as api from "./api.js";
+import { byId, draw, h, icon, narrow } from "./dom.js";
+import { number, shortMoment, t } from "./i18n.js";
+import { drawBar, publishBox } from "./plan_bar.js";
+import { drawImpact } from "./plan_impact.js";
+import { createPlanMap } from "./plan_map.js";
+import { finest, opName, short } from "./plan_names.js";
+import { drawNotices } from "./plan_notices.js";
+import { counts, drawFindings, drawJournal } from "./plan_panels.js";
+import { boundsOf, within } from "./plan_shape.js";
+import { openSwipe } from "./plan_swipe.js";
+import { chooseRow, drawTable } from "./plan_table.js";
+import { createTools } from "./plan_tools.js";
+import { createWork } from "./plan_work.js";
+import { withZone } from "./plan_words.js";
+import { announce, failed, toast } from "./states.js";
+
+const TABS = ["grids", "check", "impact", "edits"];
+const page = document.body.dataset;
+const CHANGED = ["changed", "new"];
+const roles = page.roles.split(",");
+const seesHouseholds = () => roles.includes("planner") || roles.includes("admin");
+
+/** Opens a plan. `context`: id, home (bbox), offline(), leave(), chosen (code of the address), onChosen(code, tab). */
+export function openDesk(context) {
+  const parts = { view: null, tools: null, swipe: null, legend: null };
+  const kept = { when: "" };
+  const errors = {};
+  let [tab, chosen, kind, closed] = ["grids", context.grid ?? null, "micro", false];
+  const work = createWork(hear);
+  const { state } = work;
+
+  const act = {
+    get offline() { return context.offline(); },
+    approves: roles.includes("approver") || roles.includes("admin"),
+    may: work.may,
+    back: context.leave,
+    undo: () => step("undo"),
+    redo: () => step("redo"),
+    rebase: () => step("rebase"),
+    step,
+    compare: () => (parts.swipe ? closeSwipe() : compare()),
+    dismiss: work.dismiss,
+    flash: (where) => parts.shown && parts.view.flash(where),
+    select: (code) => select(code, { move: true }),
+    retry: work.numbers,
+    redraw: panel,
+    locate,
+    publish: (when) => step("publish", when ? { effective_from: withZone(when, page.timeZone) } : {}),
+  }; // prettier-ignore
+
+  async function step(what, body) {
+    if (what === "undo" && parts.tools?.back()) return true;
+    const done = await work.call(what, body);
+    if (done && what !== "undo" && what !== "redo") toast("check", t(`plan.done.${what}`, { n: state.plan.edition ?? state.plan.base }));
+    return done;
+  }
+
+  function hear(what, now, detail) {
+    if (closed) return;
+    if (what === "plan") changed(detail);
+    else if (what === "numbers") counted(detail);
+    else if (what === "failed") {
+      errors[detail.name] = detail.error;
+      panel();
+    } else if (what === "problem") {
+      notices();
+      const at = now.problem?.error.findings?.find((one) => one.where);
+      if (at && now.problem.error.status === 422) act.flash(at.where);
+    } else if (what === "others") toast("info", t("plan.others", { who: detail?.by ?? "", what: opName(detail?.op ?? "") }));
+    else if (what === "busy") bar();
+  }
+
+  /** The address carries what is chosen and where the map looks. */
+  const told = () => context.onChosen(chosen, tab, parts.seen ?? context.looks);
+  const bar = () => state.plan && drawBar(state, act);
+  const notices = () => state.plan && drawNotices(state, act);
+  const rail = () => byId("plan-panel");
+
+  function changed(detail) {
+    kind = finest(state.areas);
+    if (chosen && !state.areas.has(chosen)) chosen = null;
+    if (parts.shown) {
+      parts.view.change(state.areas, detail);
+      outlines();
+    }
+    bar();
+    notices();
+    parts.tools?.refresh();
+    if (tab === "edits") panel();
+    tabs();
+    document.body.dataset.revision = String(state.plan.revision);
+  }
+
+  function counted(name) {
+    delete errors[name];
+    if (name === "metrics" && parts.shown) parts.view.count(marks());
+    if (name === "check") bar();
+    tabs();
+    if ((name === "metrics" && tab === "grids") || (name === "check" && tab !== "edits") || (name === "impact" && tab === "impact")) panel();
+    const { total } = state.metrics ?? {};
+    if (name === "metrics" && total) announce(t("plan.announce", { n: number(total.grids), m: number(total.in_range) }));
+    document.body.dataset[name] = String(state[name].revision ?? state.plan.revision);
+  } // prettier-ignore
+
+  /** Of every grid whether its households are in range, and the number on its label. */
+  const marks = () =>
+    new Map(state.metrics.grids.map((one) => [one.code, { mark: one.breach ?? (one.range ? "ok" : "none"), n: one.households ? number(one.households) : "" }]));
+
+  /** Borders of the base where they are others now, and the chosen grid. */
+  function outlines() {
+    const redrawn = [...state.base.values()].filter((one) => {
+      const now = state.areas.get(one.properties.code);
+      return [kind, "dedicated"].includes(one.properties.kind) && (!now || CHANGED.includes(now.properties.fate));
+    });
+    parts.view.base(redrawn.map((one) => one.geometry));
+    parts.view.chosen(state.areas.get(chosen)?.geometry ?? null);
+    tintMoved(redrawn);
+  }
+
+  /** Buildings that lie in another grid than in the base; asked of those that the map shows. */
+  function tintMoved(redrawn) {
+    const moved = [];
+    for (const before of redrawn) {
+      for (const building of parts.view.buildings.inside(before.geometry)) {
+        const now = state.areas.get(before.properties.code);
+        if (!now || !within(building.place, now.geometry)) moved.push(building.code);
+      }
+    }
+    parts.view.movedBuildings(moved);
+  }
+
+  function tabs() {
+    const { errors: bad, warnings } = counts(state);
+    const button = (name) =>
+      h("button", { type: "button", role: "tab", "data-key": `tab-${name}`, id: `tab-${name}`, "aria-controls": "plan-panel", "aria-selected": String(name === tab), onclick: () => show(name) },
+        t(`plan.tab.${name}`), badge(name, bad, warnings)); // prettier-ignore
+    const open = byId("plan-tabs").parentElement.querySelector(".export[open]") !== null;
+    draw(byId("plan-tabs"), TABS.map(button));
+    draw(byId("plan-export"), state.plan ? exports_(open) : null);
+  }
+
+  /** What can be taken out, as links: the browser saves or shows them. */
+  const exports_ = (open) =>
+    h("details", { class: "export", open }, h("summary", { "data-key": "export" }, icon("export"), t("plan.export")),
+      h("div", { class: "card menu" }, ["xlsx", "gpkg", "map", "page"].map((format) =>
+        h("a", { href: `/api/plans/${state.plan.id}/export?format=${format}`, target: ["map", "page"].includes(format) ? "_blank" : null, rel: "noopener", download: ["map", "page"].includes(format) ? null : "" },
+          t(`plan.export.${format}`))))); // prettier-ignore
+
+  function badge(name, bad, warnings) {
+    if (name === "grids") return h("span", { class: "badge" }, number(state.metrics?.total?.grids ?? 0));
+    if (name === "edits") return h("span", { class: "badge" }, number(state.plan?.head ?? 0));
+    if (name !== "check" || !state.check) return null;
+    if (!bad && !warnings) return h("span", { class: "badge good" }, icon("check"));
+    return [bad ? h("span", { class: "badge bad", "aria-label": t("plan.errors", { n: bad }) }, number(bad)) : null,
+      warnings ? h("span", { class: "badge warn", "aria-label": t("plan.warnings", { n: warnings }) }, number(warnings)) : null]; // prettier-ignore
+  }
+
+  function show(name) {
+    tab = name;
+    if (name === "impact") work.wantImpact();
+    tabs();
+    panel();
+    told();
+  }
+
+  function panel() {
+    const box = rail();
+    const low = byId("plan-below");
+    box.setAttribute("aria-labelledby", `tab-${tab}`);
+    box.dataset.tab = tab;
+    low.hidden = tab !== "grids" || narrow.matches || !state.check?.findings.length;
+    if (!low.hidden) drawFindings(low, state, { act, error: errors.check });
+    if (tab === "grids") drawTable(box, state, { kind, chosen, act, error: errors.metrics });
+    else if (tab === "check") drawFindings(box, state, { act, error: errors.check });
+    else if (tab === "edits") drawJournal(box, state);
+    else drawImpact(box, state, { act, error: errors.impact, publish: publishBox(state, act, kept) });
+  }
+
+  function select(code, { move = false } = {}) {
+    chosen = code;
+    chooseRow(rail(), code, { scroll: !move });
+    const one = state.areas.get(code);
+    if (parts.shown) parts.view.chosen(one?.geometry ?? null);
+    if (one && move && parts.shown) parts.view.fit(boundsOf(one.geometry), { maxZoom: Math.max(parts.view.map.getZoom(), 16) });
+    told();
+  }
+
+  function locate(found) {
+    const code = found.area && state.areas.has(found.area) ? found.area : null;
+    if (code) select(code);
+    const one = state.areas.get(code);
+    const where = found.where ?? (one ? boundsOf(one.geometry).reduce((sum, value, i) => { sum[i % 2] += value / 2; return sum; }, [0, 0]) : null); // prettier-ignore
+    if (where) act.flash(where);
+  }
+
+  async function compare() {
+    if (!parts.shown || parts.swipe) return;
+    const editions = await api.get("/api/editions").catch(() => null);
+    const edition = editions?.editions.find((one) => one.id === state.plan.base);
+    const since = edition?.in_force_from ?? edition?.from ?? null;
+    const was = new Map((state.metrics?.grids ?? []).map((one) => [one.code, one]));
+    const marked = new Map([...state.base.values()].map((one) => {
+      const { code, households } = one.properties;
+      const known = was.get(code);
+      const n = known?.households_before ?? households ?? 0;
+      const range = known?.range ?? state.metrics?.grids.find((each) => each.kind === one.properties.kind)?.range;
+      if (known && known.households === n) return [code, { mark: known.breach ?? (known.range ? "ok" : "none"), n: n ? number(n) : "" }];
+      return [code, { mark: !range ? "none" : n > range[1] ? "over" : n < range[0] ? "under" : "ok", n: n ? number(n) : "" }];
+    })); // prettier-ignore
+    const changed = [...state.base.values()].map((one) => one.properties.code).filter((code) => !state.areas.has(code) || CHANGED.includes(state.areas.get(code).properties.fate));
+    parts.swipe = openSwipe({
+      view: parts.view, options: options(), base: state.base, kind, outline: context.outline.geometry, marks: marked, changed,
+      words: { before: [t("plan.edition", { n: state.plan.base }), since ? t("plan.since", { time: shortMoment(since) }) : ""].filter(Boolean).join(" "), after: t("plan.this") },
+    });
+    document.body.classList.add("comparing");
+  } // prettier-ignore
+
+  function closeSwipe() {
+    parts.swipe?.close();
+    parts.swipe = null;
+    document.body.classList.remove("comparing");
+  }
+
+  const options = () => ({ bbox: context.outline.bbox, basemap: page.basemap, scope: state.plan.scope });
+
+  function openMap() {
+    const view = (parts.view = createPlanMap({ ...options(), view: context.looks }));
+    parts.ready = view.ready.then(() => {
+      if (closed) return;
+      view.scope(context.outline.geometry);
+      view.show(state.areas, kind);
+      parts.shown = true;
+      if (state.metrics) view.count(marks());
+      parts.tools = createTools({ work, view, kind: () => kind, selected: () => chosen, select: (code) => select(code), edit: work.edit, seesHouseholds });
+      outlines();
+      view.label(t("plan.map", { name: state.plan.name }));
+      view.map.on("idle", () => {
+        if (!parts.drawn) outlines();
+        parts.drawn = true;
+        document.body.dataset.drawn = "yes";
+      });
+      const came = () => {
+        const { lng, lat } = view.map.getCenter();
+        delete document.body.dataset.drawn;
+        [parts.drawn, parts.seen] = [false, { lat, lon: lng, zoom: view.map.getZoom() }];
+        told();
+      };
+      view.map.on("moveend", came);
+      came();
+      document.body.dataset.map = "ready";
+      if (act.approves && ["submitted", "approved"].includes(state.plan.state)) compare();
+    }); // prettier-ignore
+  }
+
+  async function start() {
+    try {
+      await work.load(context.id);
+      const feature = await api.get(`/api/areas/${encodeURIComponent(state.plan.scope)}`, { edition: state.plan.base });
+      context.outline = { geometry: feature.geometry, bbox: feature.properties.bbox ?? boundsOf(feature.geometry) };
+    } catch (error) {
+      if (!("status" in error)) throw error;
+      byId("map").replaceChildren(h("div", { class: "map-failed" }, failed("plan.what.plan", error, () => location.reload())));
+      return;
+    }
+    if (closed) return;
+    const decides = act.approves && ["submitted", "approved"].includes(state.plan.state);
+    tab = TABS.includes(context.tab) ? context.tab : decides ? "impact" : "grids";
+    if (tab === "impact") work.wantImpact();
+    mapButtons();
+    // The bar first: it takes its room from the map.
+    redraw();
+    openMap();
+  }
+
+  function legend() {
+    const entry = (name) => h("li", {}, h("i", { class: `swatch ${name}` }), t(`plan.legend.${name}`));
+    draw(byId("plan-legend"), ["ok", "over", "under", "moved", "redrawn", "base"].map(entry));
+  }
+
+  function mapButtons() {
+    const button = (name, press) => h("button", { type: "button", "aria-label": t(`zoom.${name}`), title: t(`zoom.${name}`), "data-key": `zoom-${name}`, onclick: press }, h("span", { class: `zoom-${name}` }));
+    draw(byId("map-tools"), button("in", () => parts.view.zoom(1)), button("out", () => parts.view.zoom(-1)), button("home", () => parts.view.fit(context.outline.bbox)));
+  } // prettier-ignore
+
+  function redraw() {
+    if (!state.plan) return;
+    bar();
+    tabs();
+    panel();
+    notices();
+    legend();
+    parts.tools?.redraw();
+  }
+
+  /** Steps through the rows. */
+  function next(by) {
+    const codes = [...rail().querySelectorAll("tr[data-code]")].map((one) => one.dataset.code);
+    if (!codes.length) return false;
+    const at = codes.indexOf(chosen);
+    select(codes[Math.min(codes.length - 1, Math.max(0, at < 0 ? 0 : at + by))], { move: true });
+    chooseRow(rail(), chosen, { scroll: true });
+    return true;
+  }
+
+  start();
+  return {
+    work,
+    act,
+    redraw,
+    next,
+    get tools() { return parts.tools; },
+    get view() { return parts.view; },
+    swiping: () => parts.swipe,
+    select,
+    escape: () => parts.tools?.cancel() || (parts.swipe ? (closeSwipe(), true) : false) || (chosen ? (select(null), true) : false),
+    theme() {
+      parts.view?.theme();
+      parts.swipe?.theme();
+    },
+    short: (code) => short(code, state.plan.scope),
+    close() {
+      closed = true;
+      work.close();
+      closeSwipe();
+      parts.view?.map.remove();
+    },
+  }; // prettier-ignore
+}

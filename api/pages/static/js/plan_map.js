@@ -1,0 +1,198 @@
+// The desk's map: filled once, then only what changed; and where the buildings are that it shows.
+import { byId, calm, narrow } from "./dom.js";
+import { create, scaleBar } from "./map.js";
+import { EMPTY } from "./mapstyle.js";
+import { labelImage, planStyle } from "./plan_style.js";
+import { short } from "./plan_names.js";
+import { boundsOf, inBox, labelPlace, within } from "./plan_shape.js";
+import { readTokens } from "./tokens.js";
+
+const collection = (features) => ({ type: "FeatureCollection", features });
+const feature = (geometry, properties = {}) => ({ type: "Feature", properties, geometry });
+const ROOM = 48;
+
+/** What the map shows of an area: its own properties and no more, so that little goes to the worker. */
+const shown = ({ properties, geometry }) =>
+  feature(geometry, { code: properties.code, kind: properties.kind, fate: properties.fate });
+
+function images(map, tokens) {
+  const boxes = { label: [tokens.surface, tokens["line-2"]], "label-over": [tokens.surface, tokens.danger] };
+  for (const [name, colours] of Object.entries(boxes)) {
+    const [image, options] = labelImage(...colours);
+    if (map.hasImage(name)) map.updateImage(name, image);
+    else map.addImage(name, image, options);
+  }
+}
+
+/** Sends a source what changed: {gone, put}; `known` are the ids that it has. */
+function send(source, known, gone, put) {
+  const remove = gone.filter((code) => known.delete(code));
+  const add = put.filter((one) => !known.has(one.properties.code));
+  const update = put
+    .filter((one) => known.has(one.properties.code))
+    .map((one) => ({
+      id: one.properties.code,
+      newGeometry: one.geometry,
+      addOrUpdateProperties: Object.entries(one.properties).map(([key, value]) => ({ key, value })),
+    }));
+  add.forEach((one) => known.add(one.properties.code));
+  if (remove.length || add.length || update.length) source.updateData({ remove, add, update });
+}
+
+/** The buildings of the tiles at hand: code → {code, households, place, box, rings}; read again when tiles came. */
+function createBuildings(map) {
+  let index = null;
+  const stale = (event) => {
+    if (event.sourceId === "buildings" && event.tile) index = null;
+  };
+  map.on("sourcedata", stale);
+  map.on("moveend", () => {
+    index = null;
+  });
+  const read = () => {
+    index = new Map();
+    if (!map.getSource("buildings")) return index;
+    for (const one of map.querySourceFeatures("buildings", { sourceLayer: "buildings" })) {
+      const { code, households } = one.properties;
+      const box = boundsOf(one.geometry);
+      const known = index.get(code);
+      // At a tile's edge a footprint is cut: the larger part says where it is.
+      const size = (box[2] - box[0]) * (box[3] - box[1]);
+      if (known && known.size >= size) continue;
+      index.set(code, {
+        code, households: households ?? 0, kind: one.properties.kind, geometry: one.geometry, box, size,
+        place: [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2],
+      }); // prettier-ignore
+    }
+    return index;
+  };
+  const all = () => (index?.size ? index : read());
+  return {
+    all,
+    inside(geometry) {
+      const box = boundsOf(geometry);
+      return [...all().values()].filter((one) => inBox(one.place, box) && within(one.place, geometry));
+    },
+    /** Whether a box lies in what is in view, so that no building of it is missing. */
+    complete(box) {
+      if (map.getZoom() < 14) return false;
+      const view = map.getBounds();
+      return inBox([view.getWest(), view.getSouth()], [-180, -90, box[0], box[1]]) &&
+        inBox([view.getEast(), view.getNorth()], [box[2], box[3], 180, 90]); // prettier-ignore
+    },
+  };
+}
+
+/** Marks features of a source by a state, and unmarks those that were before. */
+function createMarker(map, target, name) {
+  let marked = new Set();
+  return (codes) => {
+    const next = new Set(codes);
+    for (const id of marked) if (!next.has(id)) map.setFeatureState({ ...target, id }, { [name]: false });
+    for (const id of next) if (!marked.has(id)) map.setFeatureState({ ...target, id }, { [name]: true });
+    marked = next;
+  };
+}
+
+/** Makes the desk's map. `options`: bbox, basemap, scope (code), container; `quiet` for the one beneath the swipe. */
+export function createPlanMap(options) {
+  const tokens = readTokens();
+  const container = options.container ?? byId("map");
+  const map = create({ style: planStyle(tokens, options), bbox: options.bbox, view: options.view, container });
+  const ready = new Promise((resolve) => map.once("style.load", resolve)).then(() => images(map, tokens));
+  if (!options.quiet) {
+    // A ring around all of the map tells where keys go; a hand on the mouse knows.
+    container.addEventListener("pointerdown", () => container.classList.add("by-pointer"));
+    container.addEventListener("focusout", () => container.classList.remove("by-pointer"));
+    map.on("move", () => scaleBar(map));
+    map.once("render", () => scaleBar(map));
+  }
+  const known = { plan: new Set(), frames: new Set(), labels: new Set() };
+  const buildings = createBuildings(map);
+  const set = (name, data) => map.getSource(name)?.setData(data);
+  const marks = new Map();
+  let [areas, kind, flashing] = [new Map(), "micro", null];
+  const has = new Map();
+
+  const label = (one) => {
+    const { code, parent } = one.properties;
+    const { mark = "none", n = "" } = marks.get(code) ?? {};
+    return feature({ type: "Point", coordinates: placeOf(one) }, { code, short: short(code, options.scope, parent), mark, n });
+  };
+  const placeOf = (one) => {
+    const kept = has.get(one.properties.code);
+    if (kept?.of === one.geometry) return kept.place;
+    const place = labelPlace(one.geometry);
+    has.set(one.properties.code, { of: one.geometry, place });
+    return place;
+  };
+  const mine = (one) => one.properties.kind === kind || one.properties.kind === "dedicated";
+
+  function show(next, nextKind) {
+    [areas, kind] = [next, nextKind];
+    const [own, frames] = [[], []];
+    for (const one of areas.values()) (mine(one) ? own : frames).push(shown(one));
+    known.plan = new Set(own.map((one) => one.properties.code));
+    known.frames = new Set(frames.map((one) => one.properties.code));
+    known.labels = new Set(known.plan);
+    set("plan", collection(own));
+    set("frames", collection(frames));
+    set("labels", collection([...areas.values()].filter(mine).map(label)));
+  }
+
+  function change(next, { gone, put }) {
+    areas = next;
+    const own = put.filter(mine);
+    send(map.getSource("plan"), known.plan, gone, own.map(shown));
+    send(map.getSource("frames"), known.frames, gone, put.filter((one) => !mine(one)).map(shown)); // prettier-ignore
+    send(map.getSource("labels"), known.labels, gone, own.map(label));
+  }
+
+  /** Colours and numbers: code → {mark, n}. Only what differs is told to the map. */
+  function count(next) {
+    const other = [];
+    for (const [code, value] of next) {
+      const before = marks.get(code);
+      if (before?.mark === value.mark && before?.n === value.n) continue;
+      marks.set(code, value);
+      map.setFeatureState({ source: "plan", id: code }, { mark: value.mark });
+      if (known.labels.has(code) && areas.has(code)) other.push(label(areas.get(code)));
+    }
+    if (other.length) send(map.getSource("labels"), known.labels, [], other);
+  }
+
+  const camera = { padding: narrow.matches ? 16 : ROOM, duration: calm.matches ? 0 : 450, maxZoom: 17.6 };
+  return {
+    map,
+    ready,
+    buildings,
+    show,
+    change,
+    count,
+    scope: (geometry) => set("scope", feature(geometry)),
+    base: (geometries) => set("base", collection(geometries.map((one) => feature(one)))),
+    chosen: (geometry) => set("chosen", geometry ? feature(geometry) : EMPTY),
+    preview: (features) => set("preview", collection(features)),
+    handles: (features) => set("handles", collection(features)),
+    /** Another outline of an area while it is being drawn. */
+    sketch: (code, geometry) => map.getSource("plan").updateData({ update: [{ id: code, newGeometry: geometry }] }),
+    pickedGrids: createMarker(map, { source: "plan" }, "picked"),
+    pickedBuildings: createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "picked"),
+    movedBuildings: createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "moved"),
+    fit: (box, extra = {}) => map.fitBounds(box, { ...camera, ...extra }),
+    zoom: (step) => map.easeTo({ zoom: map.getZoom() + step, duration: calm.matches ? 0 : 200 }),
+    flash(place) {
+      clearTimeout(flashing);
+      set("flash", feature({ type: "Point", coordinates: place }));
+      flashing = setTimeout(() => set("flash", EMPTY), 4000);
+      map.easeTo({ center: place, zoom: Math.max(map.getZoom(), 16), duration: camera.duration });
+    },
+    theme() {
+      const next = readTokens();
+      images(map, next);
+      for (const layer of planStyle(next, options).layers)
+        for (const [name, value] of Object.entries(layer.paint ?? {})) map.setPaintProperty(layer.id, name, value);
+    },
+    label: (text) => map.getCanvas().setAttribute("aria-label", text),
+  };
+}

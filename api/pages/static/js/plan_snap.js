@@ -1,0 +1,116 @@
+// Snapping: the nearest stored vertex, else the nearest place on a border, else (asked for by a key) on a street.
+import { boundsOf, nearestOn, rings } from "./plan_shape.js";
+
+const REACH = 10;
+const STREETS = ["street-small", "street-wide", "river-edge", "railway"];
+const DIGITS = 9;
+const rounded = (place) => place.map((value) => Number(value.toFixed(DIGITS)));
+
+function nearestSegment(map, point, lines, reach) {
+  let best = null;
+  for (const line of lines) {
+    let before = null;
+    for (const place of line) {
+      const here = { place, at: map.project(place) };
+      if (before) {
+        const { share, away } = nearestOn(point, before.at, here.at);
+        if (away <= reach && (!best || away < best.away)) best = { a: before.place, b: here.place, share, away };
+      }
+      before = here;
+    }
+  }
+  return best;
+}
+
+const placeOn = ({ a, b, share }) => [a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share];
+
+/**
+ * Snaps to what is stored. `areas()` gives code → feature of the grids that are redrawn, and another map when they are
+ * others. What a drawing library rounds on the way, `exact` gives back as it is stored.
+ */
+export function createSnap(map, areas) {
+  let [of, vertices, boxes] = [null, [], []];
+  const exactly = new Map();
+
+  function index() {
+    const now = areas();
+    if (of === now) return;
+    [of, vertices, boxes] = [now, [], []];
+    const seen = new Set();
+    for (const { geometry } of now.values()) {
+      boxes.push({ box: boundsOf(geometry), geometry });
+      for (const [, , ring] of rings(geometry)) {
+        for (const place of ring) {
+          const key = `${place[0]},${place[1]}`;
+          if (seen.has(key)) continue;
+          seen.add(key);
+          vertices.push(place);
+        }
+      }
+    }
+  }
+
+  function window_(point, reach) {
+    const low = map.unproject([point.x - reach, point.y + reach]);
+    const high = map.unproject([point.x + reach, point.y - reach]);
+    return [low.lng, low.lat, high.lng, high.lat];
+  }
+
+  function vertex(point, reach = REACH, skip = () => false) {
+    index();
+    const [west, south, east, north] = window_(point, reach);
+    let best = null;
+    for (const place of vertices) {
+      if (place[0] < west || place[0] > east || place[1] < south || place[1] > north || skip(place)) continue;
+      const at = map.project(place);
+      const away = Math.hypot(at.x - point.x, at.y - point.y);
+      if (away <= reach && (!best || away < best.away)) best = { place, away };
+    }
+    return best?.place ?? null;
+  }
+
+  function edge(point, reach = REACH) {
+    index();
+    const [west, south, east, north] = window_(point, reach);
+    const lines = [];
+    for (const { box, geometry } of boxes) {
+      if (box[0] > east || box[2] < west || box[1] > north || box[3] < south) continue;
+      for (const [, , ring] of rings(geometry)) lines.push(ring);
+    }
+    return nearestSegment(map, point, lines, reach);
+  }
+
+  function street(point) {
+    const box = [[point.x - 14, point.y - 14], [point.x + 14, point.y + 14]]; // prettier-ignore
+    const layers = STREETS.filter((name) => map.getLayer(name));
+    const lines = map.queryRenderedFeatures(box, { layers }).flatMap(({ geometry }) =>
+      geometry.type === "LineString" ? [geometry.coordinates] : geometry.type === "MultiLineString" ? geometry.coordinates : [],
+    ); // prettier-ignore
+    const found = nearestSegment(map, point, lines, 14);
+    return found ? placeOn(found) : null;
+  }
+
+  return {
+    vertex,
+    edge,
+    placeOn,
+    /** Where a pointer is meant to be, or null; `onStreets` prefers streets. */
+    place(point, { onStreets = false, skip } = {}) {
+      if (onStreets) {
+        const found = street(point);
+        if (found) return found;
+      }
+      const corner = vertex(point, REACH, skip);
+      if (corner) return corner;
+      const along = edge(point);
+      return along ? placeOn(along) : null;
+    },
+    /** For a library that keeps nine digits: the rounded place, remembered with what it stands for. */
+    remember(place) {
+      const short = rounded(place);
+      exactly.set(short.join(), place);
+      return short;
+    },
+    exact: (place) => exactly.get(rounded(place).join()) ?? place,
+  };
+}

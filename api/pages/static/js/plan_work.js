@@ -1,0 +1,157 @@
+// The plan in hand: what it is based on, what differs, what was measured; and every change to it, one after another.
+import * as api from "./api.js";
+
+const same = (a, b) => a === b || JSON.stringify(a.coordinates) === JSON.stringify(b.coordinates);
+const byCode = (features) => new Map(features.map((one) => [one.properties.code, one]));
+
+async function everyPage(path, params) {
+  let answer = await api.get(path, params);
+  const features = [...answer.features];
+  while (answer.next) {
+    answer = await api.get(answer.next);
+    features.push(...answer.features);
+  }
+  return features;
+}
+
+/** What of the areas is another one now: {gone: [code], put: [feature]}; geometry that is the same is kept as it is. */
+export function difference(before, now) {
+  const gone = [...before.keys()].filter((code) => !now.has(code));
+  const put = [];
+  for (const [code, feature] of now) {
+    const old = before.get(code);
+    if (!old || !same(old.geometry, feature.geometry)) put.push(feature);
+    else feature.geometry = old.geometry;
+  }
+  return { gone, put };
+}
+
+/**
+ * A plan at work. `tell(what, state, detail)` hears of "plan" (with the difference of areas), "numbers", "busy" and
+ * "problem". State: plan, base (code → feature), areas (code → feature), metrics, check, impact, busy, problem, savedAt.
+ */
+export function createWork(tell) {
+  const state = {
+    plan: null, base: new Map(), areas: new Map(), metrics: null, check: null, impact: null, busy: 0, problem: null, savedAt: null,
+  }; // prettier-ignore
+  let queue = Promise.resolve();
+  let asked = 0;
+  let live = true;
+  const path = (what = "") => `/api/plans/${state.plan.id}${what ? `/${what}` : ""}`;
+
+  function take(plan) {
+    const changed = plan.areas ? byCode(plan.areas.features) : new Map();
+    const retired = new Set(plan.retired ?? []);
+    const now = new Map();
+    for (const [code, feature] of state.base) if (!retired.has(code) && !changed.has(code)) now.set(code, feature);
+    for (const [code, feature] of changed) now.set(code, feature);
+    const detail = difference(state.areas, now);
+    state.areas = now;
+    delete plan.areas;
+    state.plan = plan;
+    state.savedAt = Date.now();
+    tell("plan", state, detail);
+    numbers();
+  }
+
+  /** Metrics and findings of this revision; the impact only once somebody looked at it. */
+  async function numbers() {
+    const turn = ++asked;
+    const part = (name, what) =>
+      api.get(path(what)).then(
+        (answer) => {
+          if (turn !== asked || !live) return;
+          state[name] = answer;
+          tell("numbers", state, name);
+        },
+        (error) => {
+          if (turn !== asked || !live) return;
+          tell("failed", state, { name, error });
+        },
+      );
+    state.impact = null;
+    await Promise.all([part("metrics", "metrics"), part("check", "check"), state.impactWanted ? part("impact", "impact") : null]);
+  }
+
+  async function base(plan) {
+    const features = await everyPage("/api/areas", { within: plan.scope, edition: plan.base, limit: 20000 });
+    state.base = byCode(features.map(({ properties, geometry }) => ({
+      type: "Feature", properties: { ...properties, fate: "same" }, geometry,
+    }))); // prettier-ignore
+  }
+
+  async function load(id) {
+    const plan = await api.get(`/api/plans/${id}`, { areas: "changed" });
+    if (!live) return;
+    if (!state.plan || state.plan.base !== plan.base) await base(plan);
+    if (live) take(plan);
+  }
+
+  function settle(problem) {
+    state.problem = problem;
+    tell("problem", state);
+  }
+
+  /** One call after another: what is pressed meanwhile waits for its turn, and then knows the newest revision. */
+  function call(what, body = {}, { quiet = false } = {}) {
+    state.busy += 1;
+    tell("busy", state);
+    const run = async () => {
+      try {
+        if (state.problem && !quiet) settle(null);
+        const plan = await api.send("POST", api.address(path(what), { areas: "changed" }), {
+          revision: state.plan.revision,
+          ...body,
+        });
+        if (plan.base !== state.plan.base) await base(plan);
+        take(plan);
+        return true;
+      } catch (error) {
+        if (!(error instanceof api.Problem)) throw error;
+        if (error.code === "stale_revision") await load(state.plan.id).catch(() => null);
+        settle({ error, what, body, again: () => call(what, body) });
+        return false;
+      } finally {
+        state.busy -= 1;
+        tell("busy", state);
+      }
+    };
+    const mine = queue.then(run);
+    queue = mine.catch(() => null);
+    return mine;
+  }
+
+  /** Whether somebody else worked on it since; then it is read again. */
+  async function look() {
+    if (!state.plan || state.busy) return;
+    const seen = await api.get(path(), { areas: "false" }).catch(() => null);
+    if (!seen || state.busy || !live) return;
+    if (seen.revision !== state.plan.revision) {
+      const by = seen.history.at(-1);
+      await load(seen.id);
+      tell("others", state, by);
+    } else if (seen.base_current !== state.plan.base_current) {
+      state.plan = { ...state.plan, base_current: seen.base_current, may: seen.may };
+      tell("plan", state, { gone: [], put: [] });
+    }
+  }
+
+  return {
+    state,
+    load,
+    look,
+    numbers,
+    call,
+    edit: (op, body) => call("edits", { op, ...body }),
+    may: (what) => Boolean(state.plan?.may.includes(what)),
+    dismiss: () => settle(null),
+    wantImpact() {
+      if (state.impactWanted) return;
+      state.impactWanted = true;
+      numbers();
+    },
+    close() {
+      live = false;
+    },
+  };
+}
