@@ -28,7 +28,10 @@ from tests.api.provider import serving
 
 SIZE = demo.Size.of(households=4_500, events=9_000)
 PASSWORD = "a long enough password"
-PEOPLE = (("commander", "指挥长"), ("dispatcher", "调度员"), ("planner", "规划员"), ("admin", "管理员"))
+PEOPLE = (
+    ("commander", "指挥长"), ("dispatcher", "调度员"), ("planner", "规划员"),
+    ("approver", "审批人"), ("admin", "管理员"),
+)  # fmt: skip
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
