@@ -39,11 +39,15 @@ function deskOf({ work, view, kind, selected, edit, seesHouseholds }, parts) {
     gridAt: (place) => grids().find((one) => within(place, one.geometry)) ?? null,
     buildingAt: (place) => [...view.buildings.all().values()].find((one) =>
       one.geometry.type.endsWith("Polygon") ? within(place, one.geometry) : Math.hypot(...one.place.map((value, i) => value - place[i])) < 5e-5) ?? null,
+    /** Grids of the same kind that touch, those of the same parent first. */
     neighbours(codes) {
-      const { edges } = shared(grids().map((one) => [codeOf(one), one.geometry]));
+      const own = grids().filter((one) => one.properties.kind === kind());
+      const parents = new Set(own.filter((one) => codes.includes(codeOf(one))).map((one) => one.properties.parent));
+      const far = (one) => !parents.has(one.properties.parent);
+      const { edges } = shared(own.map((one) => [codeOf(one), one.geometry]));
       const beside = new Set();
       for (const both of edges.values()) if (both.some((code) => codes.includes(code))) both.forEach((code) => beside.add(code));
-      return grids().filter((one) => beside.has(codeOf(one)) && !codes.includes(codeOf(one)));
+      return own.filter((one) => beside.has(codeOf(one)) && !codes.includes(codeOf(one))).sort((a, b) => far(a) - far(b));
     },
   }; // prettier-ignore
 }
