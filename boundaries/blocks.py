@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from boundaries.border_vertices import Area, keys, once, segments, vertices_of, without_spare
-from boundaries.check_edges import Rows, Shapes
+from boundaries.check_edges import Mask, Rows, Shapes, edges_of
 from boundaries.pieces import dissolved, hosts, mean_width_m
 from gridmap.crs_measures import Plane, plane_at
 from gridmap.errors import InvalidInput
@@ -155,7 +155,22 @@ def _pieces(scope: Area, lines: Shapes, plane: Plane) -> Shapes:
     noded = shapely.get_parts(shapely.union_all(np.concatenate([lines, [shapely.boundary(scope)]])))
     pieces = shapely.get_parts(shapely.polygonize(_at_corners(noded, scope, plane)))
     inside = shapely.intersects(scope, shapely.point_on_surface(pieces))
-    return np.asarray(pieces[inside], dtype=object)
+    return np.asarray(pieces[inside & ~_beyond(pieces, scope)], dtype=object)
+
+
+def _beyond(pieces: Shapes, scope: Area) -> Mask:
+    """Which pieces lie on the outer side of the area's border.
+
+    Between a border and a street that was drawn along it before it got a vertex lies a sliver so thin that a point of
+    it may count as inside.
+    """
+    edges = edges_of(np.array([*pieces, scope], dtype=object))
+    own = edges.owner == len(pieces)
+    side = np.zeros(len(edges), dtype=np.int64)  # by the number of an edge
+    side[edges.number[own]] = edges.sign[own]
+    found = np.zeros(len(pieces) + 1, dtype=bool)
+    found[edges.owner[side[edges.number] == -edges.sign]] = True
+    return found[:-1]
 
 
 def _at_corners(lines: Shapes, scope: Area, plane: Plane) -> Shapes:

@@ -60,6 +60,18 @@ def test_a_street_drawn_along_the_border_makes_no_sliver():
     assert len(new_vertices(SCOPE, found.polygon)) == 0
 
 
+def test_a_sliver_beyond_the_border_takes_no_vertex_of_it():
+    """The street follows the border as it was before a cut put a vertex on it, a hair's breadth beside the line."""
+    one, between, other = (
+        (112.005573106, 30.00433693),
+        (112.00557443826419, 30.004417107959483),
+        (112.00558207, 30.004876399),
+    )
+    scope = shapely.Polygon([one, (112.0066, 30.0044), (112.0066, 30.0049), other, between])
+    blocks = blocks_of(scope, shapes(shapely.LineString([one, other])))
+    assert [shapely.equals_exact(each, scope, normalize=True) for each in blocks.polygon] == [True]
+
+
 def test_what_is_no_line_is_passed_over():
     with np.errstate(invalid="ignore"):
         torn = line((50, -1), (np.nan, 50), (50, 101))
