@@ -76,6 +76,9 @@ def _patched(
         for area in (draft.before(code), draft.get(code)):
             if area is not None and area.parent is not None:
                 concerned.add(area.parent)
+        now = draft.get(code)
+        if now is not None and not now.touched:  # what it is made of may fill it no more
+            concerned.update(child.code for child in draft.children(code))
     families = {draft.scope}
     for code in concerned:
         if draft.get(code) is not None:

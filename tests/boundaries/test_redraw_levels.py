@@ -1,5 +1,7 @@
 """Edits of areas that are made of others, and of those that lie above them: villages, dedicated grids."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import shapely
@@ -7,10 +9,14 @@ import shapely
 from boundaries import redraw
 from boundaries.draft import Draft
 from boundaries.exact import combine
-from boundaries.homes import World
+from boundaries.ground import Ground
+from boundaries.homes import Homes, World
+from boundaries.plan_findings import check_plan
+from boundaries.plan_households import Households
 from gridmap import demo
 from gridmap.errors import InvalidInput
 from gridmap.index import NESTING
+from gridmap.settings import Settings
 from tests.boundaries.redraw_ground import edition_of, geojson
 
 WORLD = World()
@@ -150,3 +156,13 @@ def test_of_many_unknown_buildings_the_first_are_named(draft):
     assert error.code == "unknown_building"
     assert "5000" in error.message
     assert len(error.findings) == 200
+
+
+def test_the_check_while_drawing_finds_what_the_last_one_does(draft):
+    merged = draft.after(redraw.apply(draft, WORLD, {"op": "merge", "grids": ["c3", "c4"]}))
+    nobody = Households(draft, Homes.none())
+    ground = Ground(Homes.none(), nobody, nobody, 0)
+    settings = Settings(Path())
+    last = check_plan(merged, ground, settings, whole=True).errors
+    assert {each.code for each in last} == {"gap"}
+    assert check_plan(merged, ground, settings).errors == last
