@@ -155,7 +155,8 @@ def make_edition(
 def _check_base(newest: Newest, base: int) -> None:
     if newest.id != base:
         raise Conflict(
-            f"The newest edition is {newest.id}, the changes were made against {base}", code="base_changed"
+            f"边界已有新版本，请先更新方案 The newest edition is {newest.id}, the changes were made against {base}",
+            code="base_changed",
         )
 
 
@@ -167,7 +168,7 @@ def _check_moment(session: Session, newest: Newest, order: Order) -> None:
         now = session.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
         if order.moment <= now:
             raise InvalidInput(
-                f"{order.moment.isoformat()} is past: an edition is in force from now on or from a later moment",
+                f"生效时间已过 {order.moment.isoformat()} is past: an edition is in force from now on or later",
                 code="past_moment",
             )
     if not newest.pending or newest.moment is None:
@@ -176,8 +177,8 @@ def _check_moment(session: Session, newest: Newest, order: Order) -> None:
         return
     if order.moment is None or order.moment <= newest.moment:
         raise Conflict(
-            f"Edition {newest.id} comes into force at {newest.moment.isoformat()}: this one can be in force"
-            " after it only. Give a later moment, or take that edition back",
+            f"第 {newest.id} 版尚未生效 Edition {newest.id} comes into force at {newest.moment.isoformat()}:"
+            " this one can be in force after it only. Give a later moment, or take that edition back",
             code="edition_pending",
         )
 

@@ -182,7 +182,8 @@ def test_each_refusal_leaves_the_edition_as_it_was(desk, county):
 
 def test_moments_strictly_increase_and_lie_ahead(desk, county):
     now = dt.datetime.now(dt.UTC)
-    assert refused(desk, *split(county), effective_from=now - dt.timedelta(seconds=1)).code == "past_moment"
+    past = refused(desk, *split(county), effective_from=now - dt.timedelta(seconds=1))
+    assert (past.code, past.message[:7]) == ("past_moment", "生效时间已过 ")
     assert refused(desk, *split(county), effective_from=dt.datetime(2999, 1, 1)).code == "bad_moment"  # noqa: DTZ001  # what is refused
     moment = now + dt.timedelta(hours=1)
     made = published(desk, *split(county), effective_from=moment)
