@@ -50,6 +50,15 @@ def whole(service: Service, session: Session, principal: Principal, plan: Plan) 
     journal = plan_store.edits(session, plan.id)
     redoable = sum(each.number > plan.head for each in journal)
     own = plan_life.is_own(principal, plan, plan_store.redrawn_by(session, plan.id))
+    history = plan_store.history(session, plan.id)
+    may = plan_life.may(
+        principal,
+        plan,
+        redoable=redoable,
+        own=own,
+        current=shaped["base_current"],
+        reverted=any(each.op == "revert" for each in history),
+    )
     return shaped | {
         "in_force_from": plan_store.in_force_from(session, plan.edition),
         "edits": plan.head,
@@ -66,9 +75,9 @@ def whole(service: Service, session: Session, principal: Principal, plan: Plan) 
                 "at": each.at,
                 "detail": dict(each.detail),
             }
-            for each in plan_store.history(session, plan.id)
+            for each in history
         ],
-        "may": plan_life.may(principal, plan, redoable=redoable, own=own, current=shaped["base_current"]),
+        "may": may,
     }
 
 

@@ -195,6 +195,17 @@ class PublishIn(_In):
     ] = None
 
 
+class RevertIn(_In):
+    """What a plan published is taken back."""
+
+    revision: Revision
+    reason: Reason
+    effective_from: Annotated[
+        Text | None,
+        Field(max_length=64, description="RFC 3339 with a zone, or a date; in the future. By default now."),
+    ] = None
+
+
 class CommentIn(_In):
     """What somebody has to say."""
 

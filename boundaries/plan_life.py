@@ -13,6 +13,7 @@ from gridmap.errors import Conflict, Forbidden, InvalidInput
 
 SUBMITTED: Final[frozenset[State]] = frozenset({"submitted"})
 APPROVED: Final[frozenset[State]] = frozenset({"approved"})
+PUBLISHED: Final[frozenset[State]] = frozenset({"published"})
 WITH_APPROVER: Final[frozenset[State]] = SUBMITTED | APPROVED
 OPEN: Final[frozenset[State]] = WITH_APPROVER | IN_WORK
 UNAPPROVED: Final[Mapping[str, Any]] = {"approved_by": None, "approved_at": None, "notice_until": None}
@@ -133,6 +134,7 @@ def may(
     redoable: int,
     own: bool,
     current: bool,
+    reverted: bool = False,
     now: dt.datetime | None = None,
 ) -> list[str]:
     """What somebody may do with a plan now.
@@ -143,6 +145,7 @@ def may(
         redoable: edits that can be redone.
         own: whether they submitted it or changed something in it.
         current: whether it builds on the newest edition.
+        reverted: whether what it published was taken back.
         now: the moment; by default this one.
     """
     allowed: list[str] = []
@@ -161,6 +164,8 @@ def may(
     over = plan.notice_until is None or plan.notice_until <= (now or _now())
     if approves and plan.state == "approved" and current and over:
         allowed.append("publish")
+    if approves and plan.state == "published" and not reverted:
+        allowed.append("revert")
     if plan.state in WITH_APPROVER:
         allowed.append("comment")
     return allowed

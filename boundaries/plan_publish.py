@@ -1,12 +1,14 @@
 """An approved plan becomes the next edition, in the transaction in which it becomes published."""
 
 import datetime as dt
+from typing import Any
 
 from boundaries.draft import Draft
-from boundaries.plan_life import APPROVED, require_notice_over
+from boundaries.plan_life import APPROVED, PUBLISHED, require_notice_over
 from boundaries.plan_store import Plan
 from boundaries.planning import Desk, require_state
-from gridmap.publishing import Change, publish
+from gridmap.publishing import Change, Published, publish
+from gridmap.undoing import revert
 
 
 def publish_plan(desk: Desk, number: int, revision: int, effective_from: dt.datetime | None = None) -> Plan:
@@ -35,7 +37,49 @@ def publish_plan(desk: Desk, number: int, revision: int, effective_from: dt.date
         effective_from=effective_from,
         settings=desk.settings,
     )
-    detail = {
+    return desk.change(
+        plan,
+        "publish",
+        detail=_detail(made),
+        state="published",
+        edition=made.edition,
+        published_by=desk.by.name,
+        published_at=now,
+    )
+
+
+def revert_plan(
+    desk: Desk, number: int, revision: int, reason: str, effective_from: dt.datetime | None = None
+) -> Plan:
+    """Takes back what a plan published: a new edition in which its areas are as they were before.
+
+    Args:
+        desk: as of `publish_plan`.
+        number: of the plan.
+        revision: that was seen.
+        reason: for whoever reads the history.
+        effective_from: as of `publish_plan`.
+
+    Raises:
+        GridmapError: as of `Desk.take` and `gridmap.undoing.revert`; Conflict `wrong_state`, and `changed_since` where
+            an area that it changed was changed again, so also where it was taken back before.
+    """
+    plan = desk.take(number, revision, "approve")
+    require_state(plan, PUBLISHED, "revert")
+    assert plan.edition is not None  # noqa: S101  # a published plan has one
+    made = revert(
+        desk.session,
+        plan.edition,
+        actor=desk.by.name,
+        note=f"撤回 {plan.name}",
+        effective_from=effective_from,
+        settings=desk.settings,
+    )
+    return desk.change(plan, "revert", detail=_detail(made), reason=reason)
+
+
+def _detail(made: Published) -> dict[str, Any]:
+    return {
         "edition": made.edition,
         "in_force_from": made.in_force_from and made.in_force_from.isoformat(),
         "areas_changed": len(made.changed),
@@ -45,15 +89,6 @@ def publish_plan(desk: Desk, number: int, revision: int, effective_from: dt.date
         "events_routed": made.events_routed,
         "buildings_moved": made.buildings_moved,
     }
-    return desk.change(
-        plan,
-        "publish",
-        detail=detail,
-        state="published",
-        edition=made.edition,
-        published_by=desk.by.name,
-        published_at=now,
-    )
 
 
 def changes(draft: Draft) -> list[Change]:

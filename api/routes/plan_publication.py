@@ -1,5 +1,6 @@
 """What becomes of plans: onto the newest edition, spoken of by people, published."""
 
+import datetime as dt
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -9,7 +10,8 @@ from api import problems, shapes
 from api.deps import ThePrincipal, TheReader, TheService, moment
 from api.routes.plans import STEP, Areas, Number, answer, desk
 from api.schemas import LATEST
-from api.schemas_plans import Comment, CommentIn, Comments, PublishIn, RevisionIn
+from api.schemas_plans import Comment, CommentIn, Comments, PublishIn, RevertIn, RevisionIn
+from api.service import Service
 from boundaries import plan_comments, plan_edits, plan_publish, plan_rebase
 from gridmap.errors import InvalidInput
 from gridmap.sight import EVERYTHING
@@ -35,13 +37,33 @@ def publish(
     plan: Number, asked: PublishIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Makes an approved plan the next edition, in force now or from a moment to come."""
-    when = moment(asked.effective_from, "effective_from", service.settings)
-    if when is not None and not when < LATEST:
-        raise InvalidInput(f"effective_from must lie before {LATEST.year}", code="bad_time")
+    when = _moment(service, asked.effective_from)
     with desk(service, principal, EVERYTHING) as at:
         published = plan_publish.publish_plan(at, plan, asked.revision, when)
     with desk(service, principal) as at:  # intake waits for the commit, not for this
         return answer(service, at, plan_edits.Drawn(published, at.draft(published)), areas)
+
+
+@router.post("/{plan:int}/revert", responses=STEP)
+def revert(
+    plan: Number, asked: RevertIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
+) -> Response:
+    """Takes back what a plan published: the next edition has its areas as they were, codes that it retired live again.
+
+    Refused where an area that it changed was changed again since. Who published it may take it back alone.
+    """
+    when = _moment(service, asked.effective_from)
+    with desk(service, principal, EVERYTHING) as at:
+        taken_back = plan_publish.revert_plan(at, plan, asked.revision, asked.reason, when)
+    with desk(service, principal) as at:
+        return answer(service, at, plan_edits.Drawn(taken_back, at.draft(taken_back)), areas)
+
+
+def _moment(service: Service, text: str | None) -> dt.datetime | None:
+    when = moment(text, "effective_from", service.settings)
+    if when is not None and not when < LATEST:
+        raise InvalidInput(f"effective_from must lie before {LATEST.year}", code="bad_time")
+    return when
 
 
 @router.get(

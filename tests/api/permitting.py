@@ -140,6 +140,7 @@ WRITING: dict[str, Callable[[str, Target], dict[str, Any]]] = {
         for step in ("undo", "redo", "submit", "withdraw", "approve", "rebase", "publish")
     },
     "POST /api/plans/{plan}/reject": lambda *_: {"json": {"revision": 0, "reason": "x"}},
+    "POST /api/plans/{plan}/revert": lambda *_: {"json": {"revision": 0, "reason": "x"}},
     "POST /api/plans/{plan}/comments": lambda *_: {"json": {"text": "x"}},
 }
 # The state in which a step on a plan is possible; else `draft`.

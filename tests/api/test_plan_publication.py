@@ -1,9 +1,11 @@
 """Plans that are published: the next edition, one after the other, rebased, on notice."""
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 import pytest
+import shapely
 import sqlalchemy as sa
 
 from tests.api.conftest import SIDE, SOUTH, WEST
@@ -51,7 +53,7 @@ def test_published_it_is_the_next_edition(county, wp, wa):
     (new,) = born(drawn)
     plan = step(wa, approved(wp, wa, drawn), "publish")
     assert (plan["state"], plan["edition"], plan["published_by"]) == ("published", before + 1, "wa")
-    assert plan["may"] == []
+    assert plan["may"] == ["revert"]
     assert plan["in_force_from"]
     assert plan["history"][-1]["detail"]["areas_created"] == 1
     with county.database.reader() as session:
@@ -169,6 +171,30 @@ def test_rebased_to_something_else_it_is_a_draft_again(county, wp, wa):
     assert (rebased["state"], rebased["approved_by"]) == ("draft", None)
     assert features(rebased)[micro(2, 2, 3)]["properties"]["households"] == 500
     assert step(wp, rebased, "undo")["head"] == 0
+
+
+def test_what_was_published_is_taken_back_as_the_next_edition(county, wp, wa):
+    opened_on = opened(wp)
+    drawn = cut(wp, opened_on, 2, 2, 4)
+    (new,) = born(drawn)
+    plan = step(wa, approved(wp, wa, drawn), "publish")
+    assert (
+        wp.post(
+            f"/api/plans/{plan['id']}/revert", json={"revision": plan["revision"], "reason": "x"}
+        ).status_code
+        == 403
+    )
+    back = step(wa, plan, "revert", reason="居民反映强烈")
+    assert (back["state"], back["edition"], back["may"]) == ("published", plan["edition"], [])
+    assert back["history"][-1]["op"] == "revert"
+    assert back["history"][-1]["detail"]["edition"] == newest(county) == plan["edition"] + 1
+    again = features(opened(wp))
+    assert new not in again
+    old = features(opened_on)[micro(2, 2, 4)]["geometry"]
+    assert shapely.normalize(shapely.from_geojson(json.dumps(again[micro(2, 2, 4)]["geometry"]))).equals(
+        shapely.from_geojson(json.dumps(old))
+    )
+    assert step(wa, back, "revert", 409, reason="x")["code"] == "changed_since"
 
 
 def test_on_notice_people_comment_and_nobody_publishes(county, wp, wa):

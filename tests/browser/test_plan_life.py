@@ -66,6 +66,14 @@ def test_one_submits_another_approves_and_publishes(visit, server):
         }
         assert a in codes
         assert b not in codes
+        page.click('[data-key="revert"]')
+        page.fill("dialog [name=reason]", "居民意见未达成一致")
+        page.click("dialog .danger")
+        deciding.revision(6)
+        expect(page.locator('[data-key="revert"]')).to_have_count(0)
+        assert client.get("/api/editions").json()["editions"][0]["id"] == base + 2
+        again = client.get("/api/areas", params={"kind": "micro"}).json()["features"]
+        assert b in {each["properties"]["code"] for each in again}
 
 
 def test_what_others_did_meanwhile_is_said_and_nothing_is_lost(visit, server):

@@ -43,6 +43,16 @@ const rejecting = (act) =>
     true,
   ); // prettier-ignore
 
+/** Taking back what was published: the next edition has the areas as they were. */
+const reverting = (act, plan) =>
+  ask(
+    t("plan.revert.title", { n: plan.edition }),
+    [h("p", { class: "mid" }, t("plan.revert.note")), labelled(t("plan.reject.reason"), h("textarea", { class: "field", name: "reason", required: true, maxlength: 500, rows: 3 }))],
+    t("plan.do.revert"),
+    (form) => act.step("revert", { reason: form.get("reason").trim() }),
+    true,
+  ); // prettier-ignore
+
 const publishing = (act, plan, when) =>
   ask(
     t("plan.publish.title", { n: plan.base + 1 }),
@@ -98,6 +108,7 @@ export function drawBar(state, act) {
     button("compare", "compare", act.compare, { disabled: false }),
     act.may("withdraw") && plan.state !== "draft" ? button("withdraw", "withdraw", () => act.step("withdraw")) : null,
     act.may("reject") ? button("reject", "reject", () => rejecting(act), { danger: true }) : null,
+    act.may("revert") ? button("revert", "revert", () => reverting(act, plan), { danger: true }) : null,
     act.may("approve") ? button("approve", "approve", () => act.step("approve"), { primary: true }) : null,
     draws ? button("submit", "submit", () => act.step("submit"), { primary: true, disabled: blocked || !act.may("submit"), text: submit }) : null,
   ); // prettier-ignore
