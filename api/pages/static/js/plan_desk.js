@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { byId, draw, h, icon, narrow } from "./dom.js";
 import { number, shortMoment, t } from "./i18n.js";
+import { createComments, SPOKEN_OF } from "./plan_comments.js";
 import { drawBar, publishBox } from "./plan_bar.js";
 import { drawImpact } from "./plan_impact.js";
 import { createPlanMap } from "./plan_map.js";
@@ -24,7 +25,7 @@ const seesHouseholds = () => roles.includes("planner") || roles.includes("admin"
 
 /** Opens a plan. `context`: id, home (bbox), offline(), leave(), chosen (code of the address), onChosen(code, tab). */
 export function openDesk(context) {
-  const parts = { view: null, tools: null, swipe: null, legend: null };
+  const parts = { view: null, tools: null, swipe: null, legend: null, comments: createComments() };
   const kept = { when: "" };
   const errors = {};
   let [tab, chosen, kind, closed] = ["grids", context.grid ?? null, "micro", false];
@@ -137,7 +138,9 @@ export function openDesk(context) {
       h("button", { type: "button", role: "tab", "data-key": `tab-${name}`, id: `tab-${name}`, "aria-controls": "plan-panel", "aria-selected": String(name === tab), onclick: () => show(name) },
         t(`plan.tab.${name}`), badge(name, bad, warnings)); // prettier-ignore
     const open = byId("plan-tabs").parentElement.querySelector(".export[open]") !== null;
-    draw(byId("plan-tabs"), TABS.map(button));
+    const spoken = SPOKEN_OF.includes(state.plan?.state);
+    if (!spoken && tab === "comments") tab = "grids";
+    draw(byId("plan-tabs"), [...TABS, ...(spoken ? ["comments"] : [])].map(button));
     draw(byId("plan-export"), state.plan ? exports_(open) : null);
   }
 
@@ -175,6 +178,7 @@ export function openDesk(context) {
     if (tab === "grids") drawTable(box, state, { kind, chosen, act, error: errors.metrics });
     else if (tab === "check") drawFindings(box, state, { act, error: errors.check });
     else if (tab === "edits") drawJournal(box, state);
+    else if (tab === "comments") parts.comments.show(box, state.plan, act.may("comment"));
     else drawImpact(box, state, { act, error: errors.impact, publish: publishBox(state, act, kept) });
   }
 
