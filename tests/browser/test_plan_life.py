@@ -24,6 +24,16 @@ def merged(client, number, nth=0):
     return a, b
 
 
+def comment(page):
+    page.click('[data-key="tab-comments"]')
+    expect(page.locator("#plan-panel")).to_contain_text("还没有意见")
+    page.fill("[name=comment]", "沿街商铺应归一格")
+    page.click("#plan-panel form .primary")
+    expect(page.locator(".comments li")).to_contain_text("沿街商铺应归一格")
+    expect(page.locator("[name=comment]")).to_have_value("")
+    page.click('[data-key="tab-impact"]')
+
+
 def test_one_submits_another_approves_and_publishes(visit, server):
     with server.client("planner") as client:
         number = opened(client, village(client))
@@ -51,13 +61,7 @@ def test_one_submits_another_approves_and_publishes(visit, server):
         expect(publish).to_be_disabled()
         page.click('[data-key="approve"]')
         deciding.revision(4)
-        page.click('[data-key="tab-comments"]')
-        expect(page.locator("#plan-panel")).to_contain_text("还没有意见")
-        page.fill("[name=comment]", "沿街商铺应归一格")
-        page.click("#plan-panel form .primary")
-        expect(page.locator(".comments li")).to_contain_text("沿街商铺应归一格")
-        expect(page.locator("[name=comment]")).to_have_value("")
-        page.click('[data-key="tab-impact"]')
+        comment(page)
         expect(publish).to_be_enabled()
         base = client.get(f"/api/plans/{number}?areas=false").json()["base"]
         expect(publish).to_have_text(f"发布为第 {base + 1} 版")
