@@ -227,9 +227,12 @@ def test_topics_are_told_by_name_and_one_that_fails_does_not_stop_the_rest(own, 
 def test_stopping_is_quick_and_before_anything_happened():
     database = Database("postgresql://nobody@127.0.0.1:1/none", pool_size=1)
     watcher = Watcher(database)
+    before = set(threading.enumerate())  # of other tests' services, too
     watcher.live.start()
+    started = set(threading.enumerate()) - before
     began = time.monotonic()
     watcher.live.stop()
     assert time.monotonic() - began < 4
-    assert threading.active_count() < 20
+    assert started
+    assert not any(thread.is_alive() for thread in started)
     database.close()
