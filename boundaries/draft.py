@@ -206,6 +206,14 @@ class Draft:
         living = (area for area in self.areas.values() if area is not None and area.touched)
         return sorted(living, key=lambda area: area.code)
 
+    def differing(self, other: "Draft") -> set[str]:
+        """Codes of the areas that are another one than in a draft on the same edition."""
+        return {
+            code
+            for code in self.areas.keys() | other.areas.keys()
+            if (now := self.get(code)) is not (then := other.get(code)) and now != then
+        }
+
     def shapes(self, codes: list[str]) -> np.ndarray[Any, np.dtype[np.object_]]:
         """Polygons of living areas."""
         shapes = np.empty(len(codes), dtype=object)

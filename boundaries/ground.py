@@ -42,7 +42,7 @@ _STREETS = sa.text(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ground:
     """What is kept of one area of an edition.
 
@@ -51,6 +51,8 @@ class Ground:
         households: counts them by the areas of the edition, and of drafts.
         buildings: counts the buildings themselves likewise.
         shapes: what was measured of areas of the edition, by code; filled by who measures.
+        drawn: what was measured last of areas that a draft changes, with their polygon; likewise.
+        checked: the draft that was checked last, and what was found.
         events: what was counted of them, and when; filled by who counts.
         digest: other wherever a building or its households are.
     """
@@ -60,6 +62,8 @@ class Ground:
     buildings: Households
     digest: int
     shapes: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    drawn: dict[str, tuple[shapely.Geometry, tuple[float, float, float]]] = field(default_factory=dict)
+    checked: tuple[Draft, list[CoverageFinding]] | None = None
     events: dict[Hashable, tuple[float, dict[str, dict[str, int]]]] = field(default_factory=dict)
     _findings: list[list[CoverageFinding]] = field(default_factory=list)
 

@@ -30,7 +30,8 @@ class Checked:
 def check_plan(draft: Draft, ground: Ground, settings: Settings, *, whole: bool = False) -> Checked:
     """Checks the areas inside a draft's scope, and that they fill it.
 
-    Cost follows what the draft changes: what was found in the edition is kept for areas that nothing concerns.
+    Cost follows what changed since the last check on this ground: what was found then is kept for areas that nothing
+    concerns.
 
     Args:
         draft: of a plan.
@@ -41,10 +42,11 @@ def check_plan(draft: Draft, ground: Ground, settings: Settings, *, whole: bool 
     before = ground.findings_of_base(lambda: _of_base(draft, ground, settings))
     if whole:
         found = _found(draft, list(draft.inside()), ground.households.of(draft), settings)
-    elif not draft.areas:
-        found = before
     else:
-        found = _patched(draft, ground, settings, before)
+        since, kept = ground.checked or (Draft.open(draft.base, draft.scope), before)
+        differing = draft.differing(since)
+        found = _patched(draft, since, differing, ground, settings, kept) if differing else kept
+        ground.checked = draft, found
     # Coverages that came in before there was a gate may have errors; who redraws next to them did not make them.
     known: dict[_Key, float] = {}
     for each in before:
@@ -63,17 +65,22 @@ def _of_base(draft: Draft, ground: Ground, settings: Settings) -> list[CoverageF
     return _found(fresh, list(fresh.inside()), ground.households.of_base, settings)
 
 
-def _patched(
-    draft: Draft, ground: Ground, settings: Settings, before: list[CoverageFinding]
+def _patched(  # two drafts, what tells them apart, and what was found
+    draft: Draft,
+    since: Draft,
+    differing: set[str],
+    ground: Ground,
+    settings: Settings,
+    before: list[CoverageFinding],
 ) -> list[CoverageFinding]:
-    """What was found before, with what the draft concerns looked at anew.
+    """What was found in a draft before, with what differs since looked at anew.
 
     A family is an area with all that hangs from it: looked at in part, it would seem not to fill its parent. So what is
-    looked at are whole families, from those that the draft concerns up to the scope.
+    looked at are whole families, from those that the difference concerns up to the scope.
     """
-    concerned = set(draft.areas)
-    for code in draft.areas:
-        for area in (draft.before(code), draft.get(code)):
+    concerned = set(differing)
+    for code in differing:
+        for area in (draft.before(code), since.get(code), draft.get(code)):
             if area is not None and area.parent is not None:
                 concerned.add(area.parent)
         now = draft.get(code)

@@ -1,6 +1,6 @@
 """Households by area, of a draft: counted once for its edition, then only where areas differ."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import shapely
@@ -10,6 +10,7 @@ from boundaries.draft import Draft, PlannedArea
 from boundaries.homes import Homes
 
 Counts = dict[str, int]
+Holders = dict[str, NDArray[np.object_]]
 _NOBODY = ""
 
 
@@ -27,11 +28,10 @@ class Households:
     def __init__(self, draft: Draft, homes: Homes, weight: NDArray[np.int64] | None = None) -> None:
         self._homes = homes
         self._weight = homes.households if weight is None else weight
-        self._last: tuple[object, Counts] = (None, {})
         base = draft.base
         inside = frozenset(draft.codes_of_base)
         found = base.index.locate(homes.lon, homes.lat, 0.0) if len(homes) else None
-        self._holder: dict[str, NDArray[np.object_]] = {}
+        self._holder: Holders = {}
         self._counts: Counts = dict.fromkeys(inside, 0)
         for kind in {base.kind[base.row[code]] for code in inside} if found is not None else ():
             assert found is not None  # noqa: S101  # no kind is looked at without
@@ -40,6 +40,8 @@ class Households:
                 [code if code in inside else _NOBODY for code in held], dtype=object
             )
             self._add(self._counts, self._holder[kind], self._weight)
+        fresh = Draft.open(base, draft.scope)
+        self._last: tuple[Draft, Counts, Holders] = (fresh, self._counts, self._holder)
 
     @property
     def of_base(self) -> Counts:
@@ -47,37 +49,39 @@ class Households:
         return dict(self._counts)
 
     def of(self, draft: Draft) -> Counts:
-        """Households of every living area inside the scope of a draft on the same edition."""
-        last, counts = self._last
-        if last is draft.areas:  # findings and numbers ask one after the other
-            return dict(counts)
-        counts = self.of_base
+        """Households of every living area inside the scope of a draft on the same edition.
+
+        Cost follows what differs from the draft that was counted last.
+        """
+        since, counts, holder = self._last
+        counts, holder = dict(counts), dict(holder)
         differs: dict[str, list[PlannedArea]] = {}
-        for code, now in draft.areas.items():
-            before = draft.before(code)
-            for area in (before, now):
-                if area is not None and (before is None or now is None or not now.touched):
-                    differs.setdefault(area.kind, []).append(area)
+        for code in draft.differing(since):
+            then, now = since.get(code), draft.get(code)
             if now is None:
                 counts.pop(code, None)
-            elif before is None:
+            elif then is None:
                 counts[code] = 0
-        for kind, areas in differs.items():
-            self._move(counts, draft, kind, areas)
-        self._last = draft.areas, dict(counts)
+            if then is None or now is None or not (now.touched and (then.touched or code not in since.areas)):
+                for area in (then, now):
+                    if area is not None:
+                        differs.setdefault(area.kind, []).append(area)
+        for areas in differs.values():
+            self._move(counts, holder, draft, areas)
+        self._last = draft, dict(counts), holder
         return counts
 
-    def _move(self, counts: Counts, draft: Draft, kind: str, areas: Iterable[PlannedArea]) -> None:
+    def _move(self, counts: Counts, holder: Holders, draft: Draft, areas: Sequence[PlannedArea]) -> None:
         """Takes the buildings in areas that differ from who held them, and gives them to who does now."""
-        homes = self._homes
+        homes, kind = self._homes, areas[0].kind
         rows = np.unique(np.concatenate([homes.within(area.geom) for area in areas]))
         if not len(rows):
             return
-        before = self._holder.get(kind)
-        if before is not None:
-            self._add(counts, before[rows], -self._weight[rows])
-        now = holders(draft, kind, (homes.lon[rows], homes.lat[rows]))
-        self._add(counts, now, self._weight[rows])
+        held = holder[kind].copy() if kind in holder else np.full(len(homes), _NOBODY, dtype=object)
+        self._add(counts, held[rows], -self._weight[rows])
+        held[rows] = holders(draft, kind, (homes.lon[rows], homes.lat[rows]))
+        self._add(counts, held[rows], self._weight[rows])
+        holder[kind] = held
 
     @staticmethod
     def _add(counts: Counts, holder: NDArray[np.object_], households: NDArray[np.int64]) -> None:

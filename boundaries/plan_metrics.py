@@ -13,6 +13,7 @@ from gridmap import household_ranges
 from gridmap.crs_measures import area_m2, length_m
 from gridmap.index import GRIDS
 
+MOST_DRAWN = 10_000
 Fate = Literal["same", "changed", "new", "touched"]
 
 
@@ -132,17 +133,26 @@ def totals(draft: Draft, ground: Ground, found: Sequence[GridNumbers]) -> Totals
 
 
 def _shapes(ground: Ground, draft: Draft, grids: Sequence[PlannedArea]) -> list[tuple[float, float, float]]:
-    """Area in m², compactness and parts; those that are as in the base are measured once."""
-    kept = ground.shapes
-    asked = [area for area in grids if area.code in draft.areas or area.code not in kept]
-    fresh: dict[str, tuple[float, float, float]] = {}
+    """Area in m², compactness and parts; nothing is measured twice while it stays as it is."""
+    asked = [area for area in grids if _measured(ground, draft, area) is None]
     if asked:
         geom = np.array([area.geom for area in asked], dtype=object)
         size, around = area_m2(geom), length_m(geom)
         compactness = 4 * np.pi * size / np.maximum(around, 1e-9) ** 2
-        measured = np.column_stack([size, compactness, shapely.get_num_geometries(geom)]).tolist()
-        for area, each in zip(asked, measured, strict=True):
-            fresh[area.code] = (each[0], each[1], each[2])
-            if area.code not in draft.areas:
-                kept[area.code] = fresh[area.code]
-    return [fresh[area.code] if area.code in fresh else kept[area.code] for area in grids]
+        rows = np.column_stack([size, compactness, shapely.get_num_geometries(geom)]).tolist()
+        if len(ground.drawn) > MOST_DRAWN:
+            ground.drawn.clear()
+        for area, (first, second, third) in zip(asked, rows, strict=True):
+            if area.code in draft.areas:
+                ground.drawn[area.code] = area.geom, (first, second, third)
+            else:
+                ground.shapes[area.code] = first, second, third
+    found = [_measured(ground, draft, area) for area in grids]
+    return [each for each in found if each is not None]
+
+
+def _measured(ground: Ground, draft: Draft, area: PlannedArea) -> tuple[float, float, float] | None:
+    if area.code not in draft.areas:
+        return ground.shapes.get(area.code)
+    geom, measured = ground.drawn.get(area.code, (None, (0.0, 0.0, 0.0)))
+    return measured if geom is area.geom or geom == area.geom else None
