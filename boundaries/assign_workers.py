@@ -4,9 +4,12 @@ Workers are forked from a process that imports what they need while the caller i
 grids. The first that is forked builds the index and saves it; the others open the file and share its memory.
 """
 
+import atexit
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.process
 import pickle
+import shutil
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,7 +26,14 @@ _GRIDS: Final = "grids"
 def begin() -> None:
     """Starts the process that workers are forked from, where it does not run yet; it ends with this one."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(_IMPORTED))
-    multiprocessing.forkserver.ensure_running()
+    try:
+        multiprocessing.forkserver.ensure_running()
+    except OSError:
+        # Its socket stands in the folder for temporary files, whose name may be longer than a socket's may be.
+        short = tempfile.mkdtemp(prefix="gridmap-", dir="/tmp")  # made here, for its owner alone
+        atexit.register(shutil.rmtree, short, ignore_errors=True)
+        multiprocessing.process.current_process()._config["tempdir"] = short  # type: ignore[attr-defined]  # noqa: SLF001  # the only place that it is read from
+        multiprocessing.forkserver.ensure_running()
 
 
 class Building:

@@ -1,6 +1,7 @@
 """Spread over a cluster: the same answers in the same order, each worker's index built once, all or nothing."""
 
 import os
+import subprocess
 import sys
 
 import geopandas as gpd
@@ -176,3 +177,18 @@ def test_where_building_fails_workers_build(files, folders, tmp_path, monkeypatc
     assert folders == [None]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["o.parquet", "tmp"]
     assert list((tmp_path / "tmp").glob("gridmap-index-*")) == []
+
+
+def test_a_folder_for_temporary_files_with_a_long_name_keeps_no_worker_from_beginning(tmp_path):
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    said = "from boundaries import assign_workers; assign_workers.begin(); print('begun')"
+    done = subprocess.run(
+        [sys.executable, "-c", said],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
