@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,7 +13,6 @@ from boundaries.places import System, system_of
 from boundaries.read import CHUNK_ROWS, Source, open_source
 from boundaries.values import Rows
 from gridmap.buildings import Duplicate, Stored
-from gridmap.errors import InvalidInput
 from gridmap.index import GRIDS
 from gridmap.settings import Settings
 
@@ -197,11 +196,3 @@ class Job:
         """The summary, with the rows refused."""
         self.summary.refused = self.findings.refused
         return self.summary
-
-
-def missing_kind(kinds: Sequence[str]) -> InvalidInput:
-    """The error for areas whose kind nobody says."""
-    return InvalidInput(
-        f"the kind of these areas is needed: --kind {'|'.join(kinds)}, or --fields kind=COLUMN",
-        code="missing_columns",
-    )

@@ -203,7 +203,6 @@ _ORDER: Mapping[str, tuple[str, str]] = {
     "near": ("({distance}, e.id) > (:after_key, :after_id)", "{distance}, e.id"),
 }
 _DISTANCE = "ST_Distance(e.geom::geography, ST_SetSRID(ST_MakePoint(:near_lon, :near_lat), 4326)::geography)"
-SORTS = tuple(_ORDER)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from boundaries.homes import World
 from gridmap.errors import GridmapError, InvalidInput
 from tests.boundaries.redraw_ground import county, edition, faults, free_land, ground, requests
 
-EDITS = 120
+EDITS = 60
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_a_walk_of_edits_leaves_the_coverage_exact_after_each(town, seed):
     chance = np.random.default_rng(seed)
     rest, now, went, refusals = free_land(draft), draft, 0, []
     total = int(world.homes.households.sum())
-    while went < EDITS // 2:
+    while went < EDITS:
         request = next(requests(now, world, chance))
         try:
             after = now.after(redraw.apply(now, world, request))
