@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from gridmap.db import LOCK_SPACE, Database
 from gridmap.errors import GridmapError
 from gridmap.memory import Memory
-from gridmap.settling import lock_boundaries, settle, settled
+from gridmap.settling import lock_boundaries, settle, settled, upcoming
 from gridmap.sight import EVERYTHING
 
 LOCK_ACTIVATE = 6
@@ -113,8 +113,11 @@ def activate(database: Database, time_zone: ZoneInfo, tolerance_m: float) -> int
         alone = session.execute(sa.text(f"SELECT pg_try_advisory_xact_lock({LOCK_SPACE}, {LOCK_ACTIVATE})"))
         if not alone.scalar_one():
             return placed
+        ready = upcoming(session, time_zone, tolerance_m)
+        if ready is not None:
+            ready.look()
         lock_boundaries(session)
-        moved = settle(session, time_zone, tolerance_m)
+        moved = settle(session, time_zone, tolerance_m, ready)
         placed, _ = settled(session)
         _log.info("edition %d came into force: %d events and %d buildings moved",
                   placed, moved.events, moved.buildings)  # fmt: skip

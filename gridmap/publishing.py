@@ -20,9 +20,9 @@ from gridmap.audit import Entry, record
 from gridmap.db import Writer, copy_rows
 from gridmap.errors import Conflict, InvalidInput
 from gridmap.next_edition import Change, NextEdition, work_out
-from gridmap.relocation import Relocated
+from gridmap.relocation import Relocated, Relocation
 from gridmap.settings import Settings
-from gridmap.settling import Newest, lock_boundaries, lock_publications, newest_edition, settle
+from gridmap.settling import Newest, lock_boundaries, lock_publications, newest_edition, settle, upcoming
 from gridmap.snapshot import ORDER
 from gridmap.succession import Step, give_back, lineage, pass_on
 
@@ -125,18 +125,17 @@ def make_edition(
         return None
     steps = _imported(following) if order.imported else lineage(following)
     at_once = order.moment is None and not newest.pending
+    ready = None
     if at_once:
+        ready = _rehearse(session, order, following, steps, settings)
+        if ready is not None:
+            ready.look()
         lock_boundaries(session)
-    made = _insert_edition(session, order, following)
-    _write(session, made.id, following, steps)
-    if order.undone is not None:
-        give_back(session, made.id, order.undone, sorted(order.revived))
-    fresh = [step for step in steps if step.new not in order.revived]
-    pass_on(session, made.id, fresh, following.retired)
+    made = _write(session, order, following, steps)
     _record(session, made.id, order, following)
     session.execute(sa.text("NOTIFY gridmap, 'edition'"))
     # With a moment nobody was kept from posting: even if it has come by now, whoever settles comes after them.
-    moved = settle(session, settings.time_zone, settings.tolerance_m) if at_once else Relocated()
+    moved = settle(session, settings.time_zone, settings.tolerance_m, ready) if at_once else Relocated()
     return Published(
         edition=made.id,
         in_force_from=made.moment,
@@ -150,6 +149,20 @@ def make_edition(
         events_routed=moved.routed,
         buildings_moved=moved.buildings,
     )
+
+
+def _rehearse(
+    session: Writer, order: Order, following: NextEdition, steps: Sequence[Step], settings: Settings
+) -> Relocation | None:
+    """What the edition will move, found by making it and taking it back: posts do not wait for that.
+
+    Nobody else makes an edition meanwhile, so that it has the same number when it is made again under the lock.
+    """
+    with session.begin_nested() as rehearsal:
+        _write(session, order, following, steps)
+        ready = upcoming(session, settings.time_zone, settings.tolerance_m)
+        rehearsal.rollback()
+    return ready
 
 
 def _check_base(newest: Newest, base: int) -> None:
@@ -212,7 +225,25 @@ def _imported(following: NextEdition) -> list[Step]:
     ]
 
 
-def _write(session: Writer, edition: int, following: NextEdition, steps: Sequence[Step]) -> None:
+def _write(session: Writer, order: Order, following: NextEdition, steps: Sequence[Step]) -> Newest:
+    """The edition with its areas, codes and lineage, and who serves them."""
+    made = _insert_edition(session, order, following)
+    _write_areas(session, made.id, following)
+    _write_codes(session, made.id, following)
+    copy_rows(
+        session,
+        "lineage",
+        ("edition", "old_code", "new_code", "change"),
+        ((made.id, step.old, step.new, step.change) for step in steps),
+    )
+    if order.undone is not None:
+        give_back(session, made.id, order.undone, sorted(order.revived))
+    fresh = [step for step in steps if step.new not in order.revived]
+    pass_on(session, made.id, fresh, following.retired)
+    return made
+
+
+def _write_areas(session: Writer, edition: int, following: NextEdition) -> None:
     changes = following.changes
     session.execute(
         sa.text("UPDATE area SET edition_to = :edition WHERE code = ANY(:codes) AND edition_to IS NULL"),
@@ -249,13 +280,6 @@ def _write(session: Writer, edition: int, following: NextEdition, steps: Sequenc
             " WHERE edition_to = :edition"
         ),
         {"edition": edition, "codes": list(following.along), "paths": list(following.along.values())},
-    )
-    _write_codes(session, edition, following)
-    copy_rows(
-        session,
-        "lineage",
-        ("edition", "old_code", "new_code", "change"),
-        ((edition, step.old, step.new, step.change) for step in steps),
     )
 
 

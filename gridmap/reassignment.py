@@ -13,7 +13,7 @@ from gridmap import snapshot as snapshots
 from gridmap.access import Clauses, Scope
 from gridmap.db import Writer, lock_edition
 from gridmap.errors import Conflict, NotFound
-from gridmap.relocation import Reassigned, Work, place_anew
+from gridmap.relocation import Reassigned, place_anew
 from gridmap.rerouting import Rules
 from gridmap.routing import OPEN_STATES, load_roster, loads
 from gridmap.snapshot import Snapshot
@@ -94,4 +94,4 @@ def reassign(
         raise Conflict("No boundaries are loaded yet: gridmap load areas FILE --commit", code="no_boundaries")
     roster = load_roster(session, time_zone)
     rules = Rules(snapshot, roster, loads(session), tolerance_m, renew=True)
-    return place_anew(Work(session, rules), which.clauses(snapshot), progress)
+    return place_anew(session, rules, which.clauses(snapshot), progress)

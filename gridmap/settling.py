@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from gridmap.db import LOCK_EDITION, LOCK_PUBLISH, LOCK_SPACE, Writer
 from gridmap.errors import Unavailable
-from gridmap.relocation import Relocated, relocate
+from gridmap.relocation import Relocated, Relocation
 
 # Intake queues behind whoever waits for the exclusive lock: nobody waits long at a time.
 LOCK_WAIT_MS = 300
@@ -79,22 +79,40 @@ def lock_boundaries(session: Writer) -> None:
 _SETTLED: Final = "SELECT coalesce(max(edition), 0) FROM edition_placed"
 
 
-def settle(session: Writer, time_zone: ZoneInfo, tolerance_m: float) -> Relocated:
+def upcoming(session: Writer, time_zone: ZoneInfo, tolerance_m: float) -> Relocation | None:
+    """What the edition in force moves, to be looked at before `settle`; None where everything is placed by it.
+
+    Needs no lock; whoever holds none yet looks (`Relocation.look`) before taking it.
+    """
+    placed, due = settled(session)
+    if due <= placed:
+        return None
+    # Before the first edition nothing could be placed: what there is was placed by that one at the earliest.
+    first = session.execute(sa.text("SELECT min(id) FROM edition")).scalar_one()
+    earlier = max(placed, first)
+    return None if earlier == due else Relocation(session, earlier, due, time_zone, tolerance_m)
+
+
+def settle(
+    session: Writer, time_zone: ZoneInfo, tolerance_m: float, ready: Relocation | None = None
+) -> Relocated:
     """Places anew what lies where the edition in force differs from the one by which everything was placed.
 
     Done once an edition, by whoever comes first; does nothing where it is done. The caller holds the boundaries'
     lock (`lock_boundaries`) and commits.
+
+    Args:
+        session: sees every event.
+        time_zone: whose clock the shifts follow.
+        tolerance_m: for places in a gap.
+        ready: what was looked at before the lock was had; left aside where it is not what is due by now.
     """
-    due = session.execute(
-        sa.text("SELECT max(id) FROM edition WHERE in_force_from <= clock_timestamp()")
-    ).scalar_one()
-    placed = session.execute(sa.text(_SETTLED)).scalar_one()
-    if due is None or due <= placed:
+    placed, due = settled(session)
+    if due <= placed:
         return Relocated()
-    # Before the first edition nothing could be placed: what there is was placed by that one at the earliest.
-    first = session.execute(sa.text("SELECT min(id) FROM edition")).scalar_one()
-    earlier = max(placed, first)
-    moved = Relocated() if earlier == due else relocate(session, earlier, due, time_zone, tolerance_m)
+    if ready is None or ready.later != due or ready.earlier < placed:
+        ready = upcoming(session, time_zone, tolerance_m)
+    moved = Relocated() if ready is None else ready.finish()
     session.execute(
         sa.text(
             "INSERT INTO edition_placed (edition, events, buildings) SELECT id, CASE WHEN id = :due THEN :events"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from gridmap import relocation
+from gridmap import decisions
 from gridmap.access import Scope
 from gridmap.errors import Conflict, NotFound
 from gridmap.reassignment import Which, reassign
@@ -107,7 +107,7 @@ def test_a_worker_who_left_hands_over_what_was_not_accepted(desk, county):
 def test_whoever_acts_meanwhile_goes_before(desk, county, monkeypatch):
     """Between reading and writing somebody accepts one: it keeps its worker, and moves all the same."""
     numbers = misplaced(desk, county, 3)
-    place_many = relocation.place_many
+    place_many = decisions.place_many
     acted = threading.Event()
 
     def slow(*arguments):
@@ -120,7 +120,7 @@ def test_whoever_acts_meanwhile_goes_before(desk, county, monkeypatch):
             )
         return found
 
-    monkeypatch.setattr(relocation, "place_many", slow)
+    monkeypatch.setattr(decisions, "place_many", slow)
     assert again(desk)[:2] == (3, 3)
     after = rows(desk, numbers)
     assert {row.owner_now for row in after} == {county.micro(0, 0)}
@@ -132,14 +132,14 @@ def test_whoever_acts_meanwhile_goes_before(desk, county, monkeypatch):
 
 def test_one_that_changes_all_the_time_leaves_no_trace(desk, county, monkeypatch):
     numbers = misplaced(desk, county, 2)
-    place_many = relocation.place_many
+    place_many = decisions.place_many
 
     def busy(*arguments):
         found = place_many(*arguments)
         desk.do("UPDATE event SET revision = revision + 1 WHERE id = :id", id=numbers[0])
         return found
 
-    monkeypatch.setattr(relocation, "place_many", busy)
+    monkeypatch.setattr(decisions, "place_many", busy)
     with pytest.raises(Conflict):
         again(desk)
     assert desk.one("SELECT count(*) FROM event_history WHERE action = 'relocate'") == 0
