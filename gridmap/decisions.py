@@ -114,13 +114,12 @@ class Decisions:
 def read(session: Writer, condition: Clauses, after: int = 0) -> list[sa.Row[Any]]:
     """At most `BLOCK` stored events of a condition with numbers above one, as they are decided on, by their numbers."""
     text, binds = condition
-    return list(
-        session.execute(
-            sa.text(
-                "SELECT id, category, occurred_at, ST_X(geom) AS lon, ST_Y(geom) AS lat, status, worker, unit,"
-                " owner_now, leaf_now, paths_now::text[] AS paths_now, method, distance_m, why, edition,"
-                f" revision FROM event WHERE id > :after AND {text} ORDER BY id LIMIT :block"
-            ),
-            {**binds, "after": after, "block": BLOCK},
-        )
+    rows = session.execute(
+        sa.text(
+            "SELECT id, category, occurred_at, ST_X(geom) AS lon, ST_Y(geom) AS lat, status, worker, unit,"
+            " owner_now, leaf_now, paths_now::text[] AS paths_now, method, distance_m, why, edition,"
+            f" revision FROM event WHERE id > :after AND {text} ORDER BY id LIMIT :block"
+        ),
+        {**binds, "after": after, "block": BLOCK},
     )
+    return list(rows.all())

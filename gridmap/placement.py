@@ -57,7 +57,11 @@ def place_one(snapshot: Snapshot, draft: EventDraft, tolerance_m: float) -> Plac
     found = snapshot.index.locate_one(draft.lon, draft.lat, tolerance_m)
     rows = tuple(int(found.holds[kind]) for kind in found.holds)
     return _placed(
-        snapshot, draft, (str(found.method), float(found.distance_m), int(found.owner), int(found.leaf)), rows
+        snapshot,
+        draft,
+        (str(found.method), float(found.distance_m), int(found.owner), int(found.leaf)),
+        rows,
+        {},
     )
 
 
@@ -78,15 +82,20 @@ def place_many(
         strict=True,
     )
     placements: list[Placement | InvalidInput] = []
+    known: _Known = {}
     for draft, (method, distance_m, owner, leaf, rows) in zip(drafts, answers, strict=True):
         try:
             if draft.lon is None:
                 placements.append(_stated(snapshot, draft, []))
             else:
-                placements.append(_placed(snapshot, draft, (method, distance_m, owner, leaf), rows))
+                placements.append(_placed(snapshot, draft, (method, distance_m, owner, leaf), rows, known))
         except InvalidInput as error:
             placements.append(error)
     return placements
+
+
+# What holds a place, by the rows of owner, leaf and all that hold it: events of one grid share it.
+_Known = dict[tuple[int, ...], tuple[set[str], tuple[str, ...], tuple[str, ...]]]
 
 
 def _placed(
@@ -94,6 +103,7 @@ def _placed(
     draft: EventDraft,
     answer: tuple[str, float, int, int],
     rows: Sequence[int],
+    known: _Known,
 ) -> Placement:
     method, distance_m, owner, leaf = answer
     if method == "none":
@@ -104,7 +114,11 @@ def _placed(
     if method == "nearest":  # it counts where it was given to; a dedicated grid is no leaf
         leaf = leaf if snapshot.kind[owner] == "dedicated" else owner
         rows = [*rows, owner]
-    held = {snapshot.path[row] for row in rows if row >= 0}
+    key = (owner, leaf, *rows)
+    if key not in known:
+        held = {snapshot.path[row] for row in rows if row >= 0}
+        known[key] = held, tuple(outermost(held)), _chain(snapshot, owner, leaf, rows)
+    held, paths, chain = known[key]
     code = snapshot.code
     owner_code = code[owner] if owner >= 0 else None
     why = [_reason(snapshot, method, owner if owner >= 0 else leaf, distance_m)]
@@ -115,8 +129,8 @@ def _placed(
         None if distance_m != distance_m else distance_m,  # noqa: PLR0124  # NaN
         owner_code,
         code[leaf] if leaf >= 0 else None,
-        tuple(outermost(held)),
-        _chain(snapshot, owner, leaf, rows),
+        paths,
+        chain,
         (*why, *_disputed(snapshot, draft, owner_code, held)),
     )
 

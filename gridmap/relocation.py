@@ -114,22 +114,24 @@ class Relocation:
         Events in the boxes; those near that no grid holds; those without a place whose source stated an area that is
         no more or below one.
         """
-        found: dict[int, int] = {}
-        for those, method in (
-            (self._boxes, "true"),
-            (widened(self._boxes, self._rules.tolerance_m), _IN_NO_GRID),
-        ):
-            statement = (
-                f"SELECT event.id, revision FROM {BOXES} JOIN event ON event.geom {IN_BOX} WHERE {method}"
+        statements = [
+            (
+                f"SELECT event.id, revision FROM {BOXES} JOIN event ON event.geom {IN_BOX} WHERE {method}",
+                box_binds(boxes),
             )
-            found.update(
-                (row.id, row.revision) for row in self._session.execute(sa.text(statement), box_binds(those))
+            for boxes, method in (
+                (self._boxes, "true"),
+                (widened(self._boxes, self._rules.tolerance_m), _IN_NO_GRID),
             )
+        ]
         if self._paths:
             below, binds = Scope(self._paths).condition("paths_now")
-            statement = f"SELECT id, revision FROM event WHERE {below} AND method = 'stated'"
-            found.update((row.id, row.revision) for row in self._session.execute(sa.text(statement), binds))
-        return found
+            statements.append((f"SELECT id, revision FROM event WHERE {below} AND method = 'stated'", binds))
+        return {
+            number: revision
+            for text, binds in statements
+            for number, revision in self._session.execute(sa.text(text), binds).all()
+        }
 
 
 _IN_NO_GRID = "method IN ('nearest','jurisdiction','none')"

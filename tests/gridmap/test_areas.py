@@ -192,14 +192,15 @@ def test_a_retired_code_is_never_used_again(desk, county):
     assert refused(desk, other) == [(1, "code", "retired_code")]
 
 
-def test_a_load_that_fails_at_its_end_leaves_no_trace(desk, county, monkeypatch):
+@pytest.mark.parametrize("step", ["look", "finish"])
+def test_a_load_that_fails_at_its_end_leaves_no_trace(desk, county, monkeypatch, step):
     desk.post(county.event(0.5, 0.5))
     before, memory = stored(desk), desk.memory.snapshot.edition
 
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(settling, "relocate", fail)
+    monkeypatch.setattr(settling.Relocation, step, fail)
     with pytest.raises(ZeroDivisionError):
         desk.load(county.area("micro", county.micro(0, 0), county.box(0, 0, 1, 0.5)))
     assert stored(desk) == before
