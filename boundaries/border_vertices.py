@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from boundaries.check_edges import Edges, Mask, Shapes, edges_of
-from boundaries.exact import Edge, Inserted, Place, insert
+from gridmap.borders import Edge, Inserted, Place, insert
 from gridmap.crs_measures import plane_at
 
 Area = shapely.Polygon | shapely.MultiPolygon

@@ -13,7 +13,8 @@ import shapely
 from numpy.typing import NDArray
 
 from boundaries.check_edges import edges_of
-from boundaries.exact import Edge, Inserted, Place, Shapes
+from boundaries.exact import Shapes
+from gridmap.borders import Edge, Inserted, Place
 from gridmap.crs_measures import plane_at
 from gridmap.errors import InvalidInput
 

@@ -2,10 +2,11 @@
 
 Polygons whose common borders are the same vertices, bit for bit, are added and subtracted by their edges alone: an
 edge that is walked once either way vanishes, what is left bounds the sum. Nothing is computed that could be rounded,
-so a coverage stays one. Where a new vertex comes onto a border, everything that has the edge gets it (`insert`).
+so a coverage stays one. Where a new vertex comes onto a border, everything that has the edge gets it
+(`gridmap.borders.insert`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,6 @@ from boundaries.check_edges import edges_of
 from gridmap.errors import InvalidInput
 
 Shapes = NDArray[np.object_]
-Place = tuple[float, float]
-Edge = tuple[Place, Place]  # the smaller place first
-Inserted = Mapping[Edge, tuple[Place, ...]]  # new vertices on an edge, from its first place to its second
 
 
 def combine(plus: Sequence[Any], minus: Sequence[Any] = ()) -> shapely.MultiPolygon:
@@ -76,48 +74,6 @@ def _inside(ends: NDArray[np.float64]) -> Shapes | None:
 def _rings(polygons: Shapes) -> Shapes:
     rings: Shapes = shapely.get_rings(polygons)
     return rings
-
-
-def insert(polygon: Any, inserted: Inserted) -> shapely.MultiPolygon | None:
-    """A polygon with the new vertices on those of its edges that have some; None where it has no such edge.
-
-    Args:
-        polygon: (Multi)Polygon.
-        inserted: new vertices by edge.
-    """
-    coordinates, of_ring = shapely.get_coordinates(_rings(shapely.get_parts(polygon)), return_index=True)
-    at: dict[int, list[Place]] = {}
-    for (first, second), places in inserted.items():
-        for position in np.flatnonzero(
-            (coordinates[:, 0] == first[0]) & (coordinates[:, 1] == first[1])
-        ).tolist():
-            for step, along in ((1, places), (-1, places[::-1])):
-                other = position + step
-                if (
-                    0 <= other < len(coordinates)
-                    and of_ring[other] == of_ring[position]
-                    and tuple(coordinates[other].tolist()) == second
-                ):
-                    at[min(position, other)] = list(along)
-    if not at:
-        return None
-    where = [position + 1 for position, along in at.items() for _ in along]
-    new = [place for along in at.values() for place in along]
-    grown = np.insert(coordinates, where, new, axis=0)
-    owner = np.insert(of_ring, where, of_ring[[each - 1 for each in where]])
-    return _rebuilt(polygon, np.asarray(shapely.linearrings(grown, indices=owner), dtype=object))
-
-
-def _rebuilt(polygon: Any, rings: Shapes) -> shapely.MultiPolygon:
-    """A polygon of the same make with other rings."""
-    parts = shapely.get_parts(polygon)
-    counts = shapely.get_num_interior_rings(parts) + 1
-    ends = np.cumsum(counts).tolist()
-    polygons = [
-        shapely.Polygon(rings[end - count], rings[end - count + 1 : end])
-        for count, end in zip(counts.tolist(), ends, strict=True)
-    ]
-    return shapely.MultiPolygon(polygons)
 
 
 def shared_length(one: Any, others: Iterable[Any]) -> list[float]:

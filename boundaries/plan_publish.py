@@ -62,7 +62,7 @@ def revert_plan(
 
     Raises:
         GridmapError: as of `Desk.take` and `gridmap.undoing.revert`; Conflict `wrong_state`, and `changed_since` where
-            an area that it changed was changed again, so also where it was taken back before.
+            an area that it changed is another one by now, so also where it was taken back before.
     """
     plan = desk.take(number, revision, "approve")
     require_state(plan, PUBLISHED, "revert")

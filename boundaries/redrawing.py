@@ -13,8 +13,9 @@ import shapely
 
 from boundaries.border_vertices import on_border
 from boundaries.draft import Cause, Draft, PlannedArea, Step
-from boundaries.exact import Inserted, combine, insert, shared_length
+from boundaries.exact import combine, shared_length
 from boundaries.homes import World
+from gridmap.borders import Inserted, insert
 from gridmap.crs_measures import area_m2
 from gridmap.errors import InvalidInput
 from gridmap.index import GRIDS, NESTING

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from gridmap.borders import edges
+
 Floats = NDArray[np.float64]
 
 MOST_BOXES = 200
@@ -96,22 +98,11 @@ def moved(pair: NDArray[np.object_]) -> Floats:
 
     What one holds and the other does not is bounded by such edges, and those round one piece of it hang together.
     """
-    ours, theirs = (_edges(shape) for shape in pair)
-    both = np.concatenate([np.unique(ours, axis=0), np.unique(theirs, axis=0)])
-    edges, times = np.unique(both, axis=0, return_counts=True)
-    lone = edges[times == 1]
+    both = np.concatenate([edges(pair[:1]), edges(pair[1:])])
+    different, times = np.unique(both, axis=0, return_counts=True)
+    lone = different[times == 1]
     low, high = np.minimum(lone[:, :2], lone[:, 2:]), np.maximum(lone[:, :2], lone[:, 2:])
     return _joined(np.column_stack([low, high]))
-
-
-def _edges(shape: shapely.Geometry) -> Floats:
-    """Both ends of every edge, the smaller first."""
-    points, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(shape)), return_index=True)
-    edges = np.column_stack([points[:-1], points[1:]])[ring[:-1] == ring[1:]]
-    turned = (edges[:, 0] > edges[:, 2]) | ((edges[:, 0] == edges[:, 2]) & (edges[:, 1] > edges[:, 3]))
-    edges[turned] = edges[turned][:, [2, 3, 0, 1]]
-    taken: Floats = edges
-    return taken
 
 
 def _joined(boxes: Floats) -> Floats:

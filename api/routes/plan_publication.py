@@ -50,7 +50,8 @@ def revert(
 ) -> Response:
     """Takes back what a plan published: the next edition has its areas as they were, codes that it retired live again.
 
-    Refused where an area that it changed was changed again since. Who published it may take it back alone.
+    What was redrawn beside them since stays. Refused where one of them was itself changed since, with the edition that
+    did it and who published that. Who published it may take it back alone.
     """
     when = _moment(service, asked.effective_from)
     with desk(service, principal, EVERYTHING) as at:

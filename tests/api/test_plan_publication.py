@@ -8,6 +8,7 @@ import pytest
 import shapely
 import sqlalchemy as sa
 
+from boundaries.exact import combine
 from tests.api.conftest import SIDE, SOUTH, WEST
 from tests.api.planning import TOWN, born, features, line, opened, rename, split, staffed, step
 
@@ -195,6 +196,52 @@ def test_what_was_published_is_taken_back_as_the_next_edition(county, wp, wa):
         shapely.from_geojson(json.dumps(old))
     )
     assert step(wa, back, "revert", 409, reason="x")["code"] == "changed_since"
+
+
+def living(county, kind="micro"):
+    """Polygons of the newest edition by code."""
+    with county.database.reader() as session:
+        rows = session.execute(
+            sa.text("SELECT code, ST_AsBinary(geom) FROM area WHERE kind = :kind AND edition_to IS NULL"),
+            {"kind": kind},
+        )
+        return {row[0]: shapely.from_wkb(bytes(row[1])) for row in rows}
+
+
+def test_what_was_published_is_taken_back_beside_what_was_redrawn_since(county, wp, wa):
+    """The upper grid is cut, then the lower one up to it: the upper one comes back, the lower one stays as it is."""
+    upper, lower = micro(2, 1, 4), micro(2, 1, 2)
+    was = living(county)
+    drawn = cut(wp, opened(wp), 2, 1, 4, part=0.6)
+    (piece,) = born(drawn)
+    first = step(wa, approved(wp, wa, drawn), "publish")
+    second = step(wa, approved(wp, wa, cut(wp, opened(wp), 2, 1, 2)), "publish")
+    now, people = living(county), households(opened(wp))
+    back = step(wa, first, "revert", reason="居民反映强烈")
+    after = living(county)
+    assert (back["history"][-1]["detail"]["edition"], newest(county)) == (second["edition"] + 1,) * 2
+    assert {code for code in now if code not in after} == {piece}
+    assert {code for code in after if not shapely.equals_identical(now[code], after[code])} == {upper}
+    assert shapely.area(after[upper]) == pytest.approx(shapely.area(was[upper]), rel=1e-12)
+    assert shapely.get_num_coordinates(after[upper]) > shapely.get_num_coordinates(was[upper])
+    # bit for bit: by edges alone nothing is left of the village without its grids
+    for village, area in living(county, "village").items():
+        assert combine([area], [each for code, each in after.items() if code.startswith(village)]).is_empty
+    assert shapely.coverage_is_valid(list(after.values()))
+    assert households(opened(wp)) == people
+    # what was changed itself is not taken back any more: the answer says what, by which edition, by whom and where
+    last = step(wa, approved(wp, wa, rename(wp, opened(wp), "改名", grid=lower)), "publish")
+    refused = step(wa, second, "revert", 409, reason="x")
+    (finding,) = refused["findings"]
+    assert (finding["code"], finding["area"], finding["edition"], finding["by"]) == (
+        "changed_since",
+        lower,
+        last["edition"],
+        "wa",
+    )
+    assert shapely.contains_xy(after[lower], *finding["where"])
+    assert f"{lower} 已由第 {last['edition']} 版（wa）改动" in refused["detail"]
+    assert f"was changed by edition {last['edition']} (wa)" in refused["detail"]
 
 
 def test_on_notice_people_comment_and_nobody_publishes(county, wp, wa):

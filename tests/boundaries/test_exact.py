@@ -7,8 +7,9 @@ import shapely
 from boundaries import redraw
 from boundaries.cutting import cut
 from boundaries.draft import Draft
-from boundaries.exact import combine, insert
+from boundaries.exact import combine
 from boundaries.homes import World
+from gridmap.borders import insert
 from gridmap.errors import GridmapError, InvalidInput
 from tests.boundaries.redraw_ground import county, edition, faults, free_land, ground, requests
 

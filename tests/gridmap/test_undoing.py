@@ -112,3 +112,38 @@ def test_what_was_published_is_taken_back_unless_it_was_changed_since(desk, coun
 def merge_again(county):
     """What `split` made is one again, under a name of its own."""
     return [change(county, county.micro(0, 0), name="并回"), gone("new1")]
+
+
+def test_what_others_put_there_since_is_in_the_way(desk, county):
+    market, grid = "990126D01", county.comprehensive(0, 0)
+    moved = [county.micro(0, 0), county.micro(0, 1)]
+
+    def refused(edition):
+        with desk.database.writer() as session, pytest.raises(Conflict) as caught:
+            revert(session, edition, actor="x", settings=desk.settings)
+        assert caught.value.code == "changed_since"
+        return [(each["area"], each["edition"], each["by"]) for each in caught.value.findings]
+
+    # where land comes back lies another area of the kind by now
+    published(desk, gone(market, "retire"))
+    published(
+        desk, change(county, "D2", county.box(5, 2), kind="dedicated", name="学校", parent=None), base=2
+    )
+    assert refused(2) == [("D2", 3, "发布人")]
+    # and what the edition made holds something since
+    published(
+        desk,
+        change(county, grid, county.box(1, 0, 1, 2)),
+        change(
+            county, "half", county.box(0, 0, 1, 2), kind="comprehensive", name="半", parent="990126001001"
+        ),
+        *(change(county, code, parent="half") for code in moved),
+        base=3,
+    )
+    published(desk, change(county, "D3", county.box(0, 0), kind="micro", name="新", parent="half"), base=4)
+    assert refused(4) == [("D3", 5, "发布人")]
+    published(desk, gone("D3", "retire"), base=5)
+    with desk.database.writer() as session:
+        back = revert(session, 4, actor="x", settings=desk.settings)
+    assert (set(back.changed), back.retired) == ({grid, *moved}, ("half",))
+    assert desk.one("SELECT count(*) FROM area WHERE parent = :g AND edition_to IS NULL", g=grid) == 4
