@@ -64,7 +64,14 @@ def whole(service: Service, session: Session, principal: Principal, plan: Plan) 
         "edits": plan.head,
         "redoable": redoable,
         "journal": [
-            {"number": each.number, "op": each.op, "by": each.actor, "at": each.at, "told": dict(each.told)}
+            {
+                "number": each.number,
+                "op": each.op,
+                "by": each.actor,
+                "at": each.at,
+                "told": dict(each.told),
+                "areas": list(each.areas),
+            }
             for each in journal
         ],
         "history": [

@@ -220,6 +220,7 @@ class JournalEntry(BaseModel):
     by: str
     at: dt.datetime
     told: dict[str, Any] = Field(description="What was decided on the way.")
+    areas: list[str] = Field(description="Codes of the areas that it made, changed or retired.")
 
 
 class Done(BaseModel):

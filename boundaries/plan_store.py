@@ -5,7 +5,7 @@ force; to undo is to look at one edit fewer.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -178,7 +178,7 @@ def draft_of(session: Session, plan: Plan, base: Snapshot, head: int | None = No
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit as it is stored."""
+    """An edit as it is stored; `areas` are the codes of those that it made, changed or retired."""
 
     number: int
     op: str
@@ -186,6 +186,7 @@ class Edit:
     told: Mapping[str, Any]
     actor: str
     at: dt.datetime | None = None
+    areas: Sequence[str] = ()
 
 
 def store_edit(session: Writer, plan: Plan, edit: Edit, step: Step, after: Draft) -> None:
@@ -269,9 +270,10 @@ def edits(
     """
     rows = session.execute(
         sa.text(
-            "SELECT number, op, told, actor, at"
+            "SELECT number, op, told, actor, at, ARRAY(SELECT a.code FROM plan_area a WHERE a.plan = e.plan"
+            " AND a.edit = e.number AND NOT a.touched ORDER BY a.code) AS areas"
             + (", request" if requests else "")
-            + " FROM plan_edit WHERE plan = :plan ORDER BY number DESC LIMIT :newest"
+            + " FROM plan_edit e WHERE plan = :plan ORDER BY number DESC LIMIT :newest"
         ),
         {"plan": plan, "newest": newest},
     ).mappings()

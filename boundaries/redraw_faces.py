@@ -16,10 +16,13 @@ from boundaries.redrawing import Redrawing, refused
 
 LISTED = 20
 _TROUBLE = {
-    "not_neighbours": "与目标网格不相邻 does not border on it",
-    "apart": "与目标网格之间还有别的楼栋 other buildings stand between",
-    "torn": "移走后本网格会断成几块 what stays would be in several parts",
-    "all": "移走后本网格不再有楼栋，请用合并 nothing that is lived in would stay: merge the grids instead",
+    "not_neighbours": ("与目标网格不相邻", "does not border on it"),
+    "apart": ("与目标网格之间还有别的楼栋", "other buildings stand between"),
+    "torn": ("移走后本网格会断成几块", "what stays would be in several parts"),
+    "all": (
+        "移走后本网格不再有楼栋，请用合并",
+        "nothing that is lived in would stay: merge the grids instead",
+    ),
 }
 
 
@@ -110,10 +113,13 @@ def _give(work: Redrawing, giver: PlannedArea, to: PlannedArea, faces: Faces, pl
 def _not_movable(work: Redrawing, giver: PlannedArea, rows: Any, plan: Move) -> Exception:
     homes = work.world.homes
     named = homes.code[rows].tolist()
+    chinese, english = _TROUBLE[plan.trouble]
+    if named:
+        chinese += f"；须一并划转 {len(named)} 栋"
+        english += f"; these would have to go along: {', '.join(named[:LISTED])}"
     error = refused(
         "not_movable",
-        f"{giver.code}：{_TROUBLE[plan.trouble]}"
-        + (f"；须一并划转 these would have to go along: {', '.join(named[:LISTED])}" if named else ""),
+        f"{giver.code}：{chinese} {english}",
         giver.geom,
         reason=plan.trouble,
         buildings=named,

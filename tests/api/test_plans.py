@@ -69,7 +69,7 @@ def test_an_edit_undone_and_redone(wp):
     both = shapely.union_all([shapely.from_geojson(geometry(found[code])) for code in (MICRO, new)])
     before = shapely.from_geojson(geometry(features(plan)[MICRO]))
     assert both.area == pytest.approx(before.area, rel=1e-12)
-    assert {each["op"] for each in after["journal"]} == {"split"}
+    assert [(each["op"], each["areas"]) for each in after["journal"]] == [("split", sorted([MICRO, new]))]
     back = step(wp, after, "undo")
     assert {code: each["geometry"] for code, each in features(back).items()} == {
         code: each["geometry"] for code, each in features(plan).items()

@@ -2,7 +2,7 @@
 import { get, send } from "./api.js";
 import { ROLES, ask, field, labelled } from "./admin_forms.js";
 import { byId, draw, h } from "./dom.js";
-import { t } from "./i18n.js";
+import { listed, t } from "./i18n.js";
 import { announce, bones, failed, toast } from "./states.js";
 
 export function createCategories() {
@@ -29,7 +29,7 @@ export function createCategories() {
         h("span", {}, t(`roles.${role}`)),
       );
     ask(
-      `${t("admin.close_to")}: ${t(`category.${category}`)}`,
+      t("admin.close_to", { category: t(`category.${category}`) }),
       [
         h("p", { class: "mid" }, t("admin.close_note")),
         h("fieldset", { class: "checks" }, h("legend", {}, t("admin.closed_to")), ROLES.map(box)),
@@ -46,7 +46,7 @@ export function createCategories() {
   }
 
   function row(one) {
-    const closed = one.closed_to.map((role) => t(`roles.${role}`)).join("、");
+    const closed = listed(one.closed_to.map((role) => t(`roles.${role}`)));
     const name = t(`category.${one.category}`);
     return h(
       "tr",
@@ -65,7 +65,7 @@ export function createCategories() {
     const heads = h("tr", {}, [t("admin.category"), t("admin.closed_to"), ""].map((text) => h("th", { scope: "col" }, text)));
     let content;
     if (!state.categories) content = state.error ? failed("admin.categories", state.error, load) : bones(6);
-    else content = h("table", { class: "records" }, h("thead", {}, heads), h("tbody", {}, state.categories.map(row)));
+    else content = h("table", { class: "records categories" }, h("thead", {}, heads), h("tbody", {}, state.categories.map(row)));
     draw(list.querySelector(".scroll"), content);
   }
 

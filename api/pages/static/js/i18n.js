@@ -58,6 +58,9 @@ export function setLanguage(code) {
 }
 
 export const getLanguage = () => language;
+
+/** Several names in a row. */
+export const listed = (names) => names.join(language === "en" ? ", " : "、");
 export const onLanguage = (listener) => listeners.add(listener);
 
 /** The text of `key` with `{name}` filled in from `values`; the key itself where there is none. */

@@ -68,16 +68,16 @@ export function publishBox(state, act, kept) {
   const ready = act.may("publish");
   const why = ready ? t("plan.publish.note", { n: plan.base }) : plan.notice_until && plan.state === "approved" ? t("plan.publish.notice", { time: shortMoment(plan.notice_until) })
     : !plan.base_current ? t("plan.base_changed_short") : plan.state === "submitted" ? t("plan.publish.first") : ""; // prettier-ignore
-  const field = h("input", {
-    class: "field", type: "datetime-local", value: kept.when, "aria-label": t("plan.publish.force"), disabled: !ready || act.offline,
-    "data-key": "effective", onchange: (event) => (kept.when = event.target.value),
-  }); // prettier-ignore
+  // One field for as long as the desk is open: a moment that is half filled in has no value yet that could be kept.
+  const field = (kept.field ??= h("input", { class: "field", type: "datetime-local", "data-key": "effective" }));
+  field.disabled = !ready || act.offline;
+  field.setAttribute("aria-label", t("plan.publish.force"));
   return h(
     "footer",
     { class: "publish" },
     h("header", { class: "part-head" }, h("h3", {}, t("plan.publish.head")), h("span", { class: "dim small" }, t("plan.own_not"))),
     h("div", { class: "row" }, h("label", { class: "force" }, h("span", { class: "dim small" }, t("plan.publish.force")), field),
-      h("button", { type: "button", class: "button primary", "data-key": "publish", disabled: !ready || act.offline, onclick: () => publishing(act, plan, kept.when) },
+      h("button", { type: "button", class: "button primary", "data-key": "publish", disabled: !ready || act.offline, onclick: () => publishing(act, plan, field.value) },
         t("plan.do.publish_as", { n: plan.base + 1 }))),
     h("p", { class: "dim small" }, why),
   ); // prettier-ignore

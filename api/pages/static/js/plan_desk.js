@@ -1,18 +1,18 @@
 // One plan on the desk: its map, tools, panels and bar, put together.
 import * as api from "./api.js";
 import { byId, draw, h, icon, narrow } from "./dom.js";
-import { number, shortMoment, t } from "./i18n.js";
+import { getLanguage, number, shortMoment, t } from "./i18n.js";
 import { createComments, SPOKEN_OF } from "./plan_comments.js";
 import { drawBar, publishBox } from "./plan_bar.js";
 import { drawImpact } from "./plan_impact.js";
 import { createPlanMap } from "./plan_map.js";
-import { finest, opName, short } from "./plan_names.js";
+import { finest, opName, short, toldWords } from "./plan_names.js";
 import { drawNotices } from "./plan_notices.js";
 import { counts, drawFindings, drawJournal } from "./plan_panels.js";
 import { boundsOf, within } from "./plan_shape.js";
 import { openSwipe } from "./plan_swipe.js";
 import { chooseRow, drawTable } from "./plan_table.js";
-import { createTools } from "./plan_tools.js";
+import { createTools, TOOLS } from "./plan_tools.js";
 import { createWork } from "./plan_work.js";
 import { withZone } from "./plan_words.js";
 import { announce, failed, toast } from "./states.js";
@@ -26,7 +26,7 @@ const seesHouseholds = () => roles.includes("planner") || roles.includes("admin"
 /** Opens a plan. `context`: id, home (bbox), offline(), leave(), chosen (code of the address), onChosen(code, tab). */
 export function openDesk(context) {
   const parts = { view: null, tools: null, swipe: null, legend: null, comments: createComments() };
-  const kept = { when: "" };
+  const kept = {};
   const errors = {};
   let [tab, chosen, kind, closed] = ["grids", context.grid ?? null, "micro", false];
   const work = createWork(hear);
@@ -43,6 +43,9 @@ export function openDesk(context) {
     step,
     compare: () => (parts.swipe ? closeSwipe() : compare()),
     dismiss: work.dismiss,
+    async along({ op, ...body }) {
+      if (await edit(op, { ...body, along: true })) parts.tools?.cancel();
+    },
     flash: (where) => parts.shown && parts.view.flash(where),
     select: (code) => select(code, { move: true }),
     retry: work.numbers,
@@ -68,7 +71,7 @@ export function openDesk(context) {
     } else if (what === "problem") {
       notices();
       const at = now.problem?.error.findings?.find((one) => one.where);
-      if (at && now.problem.error.status === 422) act.flash(at.where);
+      if (at && now.problem.error.status === 422 && parts.shown) parts.view.mark(at.where);
     } else if (what === "others") toast("info", t("plan.others", { who: detail?.by ?? "", what: opName(detail?.op ?? "") }));
     else if (what === "busy") bar();
   }
@@ -89,14 +92,18 @@ export function openDesk(context) {
     bar();
     notices();
     parts.tools?.refresh();
-    if (tab === "edits") panel();
+    if (tab === "edits" || tab === "impact") panel();
     tabs();
+    renewSwipe();
     document.body.dataset.revision = String(state.plan.revision);
   }
 
   function counted(name) {
     delete errors[name];
-    if (name === "metrics" && parts.shown) parts.view.count(marks());
+    if (name === "metrics" && parts.shown) {
+      parts.view.count(marks());
+      outlines();
+    }
     if (name === "check") bar();
     tabs();
     if ((name === "metrics" && tab === "grids") || (name === "check" && tab !== "edits") || (name === "impact" && tab === "impact")) panel();
@@ -107,7 +114,7 @@ export function openDesk(context) {
 
   /** Of every grid whether its households are in range, and the number on its label. */
   const marks = () =>
-    new Map(state.metrics.grids.map((one) => [one.code, { mark: one.breach ?? (one.range ? "ok" : "none"), n: one.households ? number(one.households) : "" }]));
+    new Map(state.metrics.grids.map((one) => [one.code, { mark: one.breach ?? (one.range ? "ok" : "none"), n: one.households || one.range ? number(one.households) : "" }]));
 
   /** Borders of the base where they are others now, and the chosen grid. */
   function outlines() {
@@ -120,13 +127,17 @@ export function openDesk(context) {
     tintMoved(redrawn);
   }
 
-  /** Buildings that lie in another grid than in the base; asked of those that the map shows. */
+  /** Buildings that lie in another grid than in the base, tinted by how that one stands; asked of those that the map shows. */
   function tintMoved(redrawn) {
     const moved = [];
+    const others = [...state.areas.values()].filter((one) => one.properties.kind === kind && CHANGED.includes(one.properties.fate));
+    const how = new Map((state.metrics?.grids ?? []).map((one) => [one.code, one.breach ?? "ok"]));
     for (const before of redrawn) {
       for (const building of parts.view.buildings.inside(before.geometry)) {
         const now = state.areas.get(before.properties.code);
-        if (!now || !within(building.place, now.geometry)) moved.push(building.code);
+        if (now && within(building.place, now.geometry)) continue;
+        const taker = others.find((one) => within(building.place, one.geometry));
+        moved.push([building.code, how.get(taker?.properties.code) ?? "none"]);
       }
     }
     parts.view.movedBuildings(moved);
@@ -144,9 +155,14 @@ export function openDesk(context) {
     draw(byId("plan-export"), state.plan ? exports_(open) : null);
   }
 
+  /** The menu closes when something else is pressed. */
+  const shut = (event) => {
+    if (!event.currentTarget.contains(event.relatedTarget)) event.currentTarget.open = false;
+  };
+
   /** What can be taken out, as links: the browser saves or shows them. */
   const exports_ = (open) =>
-    h("details", { class: "export", open }, h("summary", { "data-key": "export" }, icon("export"), t("plan.export")),
+    h("details", { class: "export", open, onfocusout: shut }, h("summary", { "data-key": "export" }, icon("export"), t("plan.export")),
       h("div", { class: "card menu" }, ["xlsx", "gpkg", "map", "page"].map((format) =>
         h("a", { href: `/api/plans/${state.plan.id}/export?format=${format}`, target: ["map", "page"].includes(format) ? "_blank" : null, rel: "noopener", download: ["map", "page"].includes(format) ? null : "" },
           t(`plan.export.${format}`))))); // prettier-ignore
@@ -173,6 +189,7 @@ export function openDesk(context) {
     const low = byId("plan-below");
     box.setAttribute("aria-labelledby", `tab-${tab}`);
     box.dataset.tab = tab;
+    const had = !low.hidden;
     low.hidden = tab !== "grids" || narrow.matches || !state.check?.findings.length;
     if (!low.hidden) drawFindings(low, state, { act, error: errors.check });
     if (tab === "grids") drawTable(box, state, { kind, chosen, act, error: errors.metrics });
@@ -180,6 +197,8 @@ export function openDesk(context) {
     else if (tab === "edits") drawJournal(box, state);
     else if (tab === "comments") parts.comments.show(box, state.plan, act.may("comment"));
     else drawImpact(box, state, { act, error: errors.impact, publish: publishBox(state, act, kept) });
+    // The findings take their room from the list.
+    if (!low.hidden && !had) chooseRow(box, chosen, { scroll: true });
   }
 
   function select(code, { move = false } = {}) {
@@ -201,8 +220,12 @@ export function openDesk(context) {
 
   async function compare() {
     if (!parts.shown || parts.swipe) return;
+    parts.tools?.use("select");
+    const of = state.plan.base;
+    const opened = shownBy();
     const editions = await api.get("/api/editions").catch(() => null);
-    const edition = editions?.editions.find((one) => one.id === state.plan.base);
+    if (closed || parts.swipe) return;
+    const edition = editions?.editions.find((one) => one.id === of);
     const since = edition?.in_force_from ?? edition?.from ?? null;
     const was = new Map((state.metrics?.grids ?? []).map((one) => [one.code, one]));
     const marked = new Map([...state.base.values()].map((one) => {
@@ -215,17 +238,46 @@ export function openDesk(context) {
     })); // prettier-ignore
     const changed = [...state.base.values()].map((one) => one.properties.code).filter((code) => !state.areas.has(code) || CHANGED.includes(state.areas.get(code).properties.fate));
     parts.swipe = openSwipe({
+      opened,
       view: parts.view, options: options(), base: state.base, kind, outline: context.outline.geometry, marks: marked, changed,
-      words: { before: [t("plan.edition", { n: state.plan.base }), since ? t("plan.since", { time: shortMoment(since) }) : ""].filter(Boolean).join(" "), after: t("plan.this") },
+      words: { before: [t("plan.edition", { n: of }), since ? t("plan.since", { time: shortMoment(since) }) : ""].filter(Boolean).join(" "), after: t("plan.this") },
     });
     document.body.classList.add("comparing");
   } // prettier-ignore
+
+  /** What the comparison was opened with: the edition left of the line, and the language of its words. */
+  const shownBy = () => `${state.plan.base} ${getLanguage()}`;
+  function renewSwipe() {
+    if (!parts.swipe || parts.swipe.opened === shownBy()) return;
+    closeSwipe();
+    compare();
+  }
 
   function closeSwipe() {
     parts.swipe?.close();
     parts.swipe = null;
     document.body.classList.remove("comparing");
   }
+
+  /** An edit; what came of it that nobody asked for is said. */
+  async function edit(op, body) {
+    const done = await work.edit(op, body);
+    const words = done ? toldWords(state.plan.journal.find((one) => one.number === state.plan.head)?.told) : [];
+    if (words.length) toast("info", words.join(" · "), { lasting: true });
+    return done;
+  }
+
+  /** A tool is taken up: what was refused before is said no more, and nobody draws across the line of the comparison. */
+  function begins(name) {
+    if (state.problem?.error.status === 422) work.dismiss();
+    if (TOOLS[name].edits) closeSwipe();
+  }
+
+  const escape = () => {
+    if (!state.problem) return parts.tools?.cancel() || (parts.swipe ? (closeSwipe(), true) : false) || (chosen ? (select(null), true) : false);
+    work.dismiss();
+    return true;
+  };
 
   const options = () => ({ bbox: context.outline.bbox, basemap: page.basemap, scope: state.plan.scope });
 
@@ -237,7 +289,7 @@ export function openDesk(context) {
       view.show(state.areas, kind);
       parts.shown = true;
       if (state.metrics) view.count(marks());
-      parts.tools = createTools({ work, view, kind: () => kind, selected: () => chosen, select: (code) => select(code), edit: work.edit, seesHouseholds });
+      parts.tools = createTools({ work, view, kind: () => kind, selected: () => chosen, select: (code) => select(code), edit, seesHouseholds, begins, escape });
       outlines();
       view.label(t("plan.map", { name: state.plan.name }));
       view.map.on("idle", () => {
@@ -272,7 +324,6 @@ export function openDesk(context) {
     const decides = act.approves && ["submitted", "approved"].includes(state.plan.state);
     tab = TABS.includes(context.tab) ? context.tab : decides ? "impact" : "grids";
     if (tab === "impact") work.wantImpact();
-    mapButtons();
     // The bar first: it takes its room from the map.
     redraw();
     openMap();
@@ -280,7 +331,7 @@ export function openDesk(context) {
 
   function legend() {
     const entry = (name) => h("li", {}, h("i", { class: `swatch ${name}` }), t(`plan.legend.${name}`));
-    draw(byId("plan-legend"), ["ok", "over", "under", "moved", "redrawn", "base"].map(entry));
+    draw(byId("plan-legend"), ["ok", "moved", "over", seesHouseholds() ? "public" : null, "under", "base", "redrawn"].filter(Boolean).map(entry));
   }
 
   function mapButtons() {
@@ -295,6 +346,8 @@ export function openDesk(context) {
     panel();
     notices();
     legend();
+    mapButtons();
+    renewSwipe();
     parts.tools?.redraw();
   }
 
@@ -318,7 +371,7 @@ export function openDesk(context) {
     get view() { return parts.view; },
     swiping: () => parts.swipe,
     select,
-    escape: () => parts.tools?.cancel() || (parts.swipe ? (closeSwipe(), true) : false) || (chosen ? (select(null), true) : false),
+    escape,
     theme() {
       parts.view?.theme();
       parts.swipe?.theme();

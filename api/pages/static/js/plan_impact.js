@@ -1,6 +1,6 @@
 // Who and what changes hands: figures, codes as bands from old to new, events, workers, checks before publishing.
-import { categoryIcon, draw, h, icon, s } from "./dom.js";
-import { has, number, shortMoment, t } from "./i18n.js";
+import { categoryIcon, draw, h, icon, narrow, s } from "./dom.js";
+import { has, listed, number, shortMoment, t } from "./i18n.js";
 import { inLanguage, withheldNumber } from "./plan_words.js";
 import { short } from "./plan_names.js";
 import { bones, empty, failed } from "./states.js";
@@ -8,8 +8,8 @@ import { bones, empty, failed } from "./states.js";
 const ROW = 26;
 const LEAST = 6;
 const GAP = 8;
-const LEFT = 150;
-const RIGHT = 286;
+// Wide beside the map; on a phone as wide as the screen, so that letters keep their size.
+const wide = () => (narrow.matches ? { all: 358, left: 124, right: 222 } : { all: 436, left: 150, right: 286 });
 const SHOWN = 8;
 let all = false;
 
@@ -33,7 +33,8 @@ function bands(change, top, scope) {
   const scale = (Math.max(change.old.length, change.new.length) * ROW) / most;
   const left = ends(change.old, change.flows, "old", top, scale);
   const right = ends(change.new, change.flows, "new", top, scale);
-  const mid = (LEFT + RIGHT) / 2;
+  const { left: x1, right: x2 } = wide();
+  const mid = (x1 + x2) / 2;
   const take = (end, flow) => {
     const share = end.sum ? flow.households / end.sum : 1;
     const from = end.from + (end.to - end.from) * end.used;
@@ -43,7 +44,7 @@ function bands(change, top, scope) {
   const paths = flows.filter((flow) => left.has(flow.old) && right.has(flow.new)).map((flow) => {
     const [[a1, a2], [b1, b2]] = [take(left.get(flow.old), flow), take(right.get(flow.new), flow)];
     const moved = change.change === "reshape" && flow.old !== flow.new;
-    return s("path", { class: `flow ${change.change} ${moved ? "moved" : ""}`, d: `M${LEFT} ${a1}C${mid} ${a1} ${mid} ${b1} ${RIGHT} ${b1}L${RIGHT} ${b2}C${mid} ${b2} ${mid} ${a2} ${LEFT} ${a2}Z` });
+    return s("path", { class: `flow ${change.change} ${moved ? "moved" : ""}`, d: `M${x1} ${a1}C${mid} ${a1} ${mid} ${b1} ${x2} ${b1}L${x2} ${b2}C${mid} ${b2} ${mid} ${a2} ${x1} ${a2}Z` });
   });
   const label = (end, x, anchor, mark, word) => [
     s("rect", { class: mark, x: x - 2, y: end.from, width: 4, height: end.to - end.from }),
@@ -54,8 +55,8 @@ function bands(change, top, scope) {
   const born = (code) => !change.old.includes(code);
   const nodes = [
     paths,
-    [...left.values()].map((end) => label(end, LEFT, "end", gone(end.code) ? "gone" : "kept", gone(end.code) ? t("plan.retired") : "")),
-    [...right.values()].map((end) => label(end, RIGHT, "start", born(end.code) ? "born" : "kept", born(end.code) ? t("plan.born") : "")),
+    [...left.values()].map((end) => label(end, x1, "end", gone(end.code) ? "gone" : "kept", gone(end.code) ? t("plan.retired") : "")),
+    [...right.values()].map((end) => label(end, x2, "start", born(end.code) ? "born" : "kept", born(end.code) ? t("plan.born") : "")),
   ];
   const bottom = Math.max(top + ROW, ...[...left.values(), ...right.values()].map((end) => end.to));
   const moving = change.flows.filter((one) => one.old && one.new && one.old !== one.new);
@@ -76,7 +77,7 @@ function lineage(state) {
   });
   const names = (codes) => codes.map((code) => short(code, state.plan.scope)).join(" ");
   const words = grids.map((one) => `${names(one.old)} → ${names(one.new)}`);
-  return s("svg", { class: "lineage", viewBox: `0 0 436 ${Math.max(top, 1)}`, role: "img", "aria-label": words.join("; ") }, nodes);
+  return s("svg", { class: "lineage", viewBox: `0 0 ${wide().all} ${Math.max(top, 1)}`, role: "img", "aria-label": words.join("; ") }, nodes);
 } // prettier-ignore
 
 const place = (code, state) => (code ? short(code, state.plan.scope) : "–");
@@ -111,7 +112,7 @@ export function drawImpact(panel, state, { act, error, publish }) {
   }
   const scroll = panel.querySelector(".scroll")?.scrollTop ?? 0;
   const { plan } = state;
-  const list = (codes) => codes.map((code) => short(code, plan.scope)).join("、") || "–";
+  const list = (codes) => listed(codes.map((code) => short(code, plan.scope))) || "–";
   const workers = [...impact.workers, ...impact.units].map((one) =>
     h("li", {}, h("b", {}, one.name), ` ${has(`role.${one.role}`) ? t(`role.${one.role}`) : (one.role ?? "")} `, one.from.join() === one.to.join() ? list(one.to) : `${list(one.from)} → ${list(one.to)}`,
       h("span", { class: "dim" }, ` ${byHouseholds(one.households - one.households_before)}`)));

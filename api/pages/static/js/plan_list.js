@@ -39,8 +39,14 @@ async function begin(open, area) {
   const town = (one) => found.find((each) => each.code === one.parent)?.name ?? "";
   const list = h("datalist", { id: "plan-areas" }, found.map((one) => h("option", { value: one.code }, [town(one), one.name].filter(Boolean).join(" · "))));
   const name = h("input", { class: "field", name: "name", required: true, maxlength: 200, autocomplete: "off" });
+  /** The area whose code, or whose name that no other has, was typed. */
+  const meant = () => {
+    const typed = scope.value.trim();
+    const named = found.filter((each) => each.name === typed);
+    return found.find((each) => each.code === typed) ?? (named.length === 1 ? named[0] : undefined);
+  };
   const suggest = () => {
-    const one = found.find((each) => each.code === scope.value.trim());
+    const one = meant();
     hint.textContent = one ? `${town(one)} ${one.name}` : t("plan.new.area_hint");
     if (one && !name.dataset.own) name.value = t("plan.new.suggested", { name: one.name });
   };
@@ -48,7 +54,7 @@ async function begin(open, area) {
   const hint = h("span", { class: "dim small" }, t("plan.new.area_hint"));
   name.addEventListener("input", () => (name.dataset.own = "1"));
   ask(t("plan.new"), [labelled(t("plan.new.area"), scope), hint, list, labelled(t("plan.new.name"), name)], t("plan.new.open"), async (form) => {
-    const plan = await send("POST", "/api/plans?areas=false", { name: form.get("name"), scope: form.get("scope").trim() });
+    const plan = await send("POST", "/api/plans?areas=false", { name: form.get("name"), scope: meant()?.code ?? form.get("scope").trim() });
     open(plan.id);
   });
   suggest();

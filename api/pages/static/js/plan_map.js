@@ -83,16 +83,17 @@ function createBuildings(map) {
   };
 }
 
-/** Marks features of a source by a state, and unmarks those that were before. */
+/** Gives features of a source a state (pairs of code and value), and takes it from those that had one before. */
 function createMarker(map, target, name) {
-  let marked = new Set();
-  return (codes) => {
-    const next = new Set(codes);
-    for (const id of marked) if (!next.has(id)) map.setFeatureState({ ...target, id }, { [name]: false });
-    for (const id of next) if (!marked.has(id)) map.setFeatureState({ ...target, id }, { [name]: true });
+  let marked = new Map();
+  return (pairs) => {
+    const next = new Map(pairs);
+    for (const id of marked.keys()) if (!next.has(id)) map.setFeatureState({ ...target, id }, { [name]: null });
+    for (const [id, value] of next) if (marked.get(id) !== value) map.setFeatureState({ ...target, id }, { [name]: value });
     marked = next;
   };
 }
+const all = (mark) => (codes) => mark(codes.map((code) => [code, true]));
 
 /** Makes the desk's map. `options`: bbox, basemap, scope (code), container; `quiet` for the one beneath the swipe. */
 export function createPlanMap(options) {
@@ -161,6 +162,13 @@ export function createPlanMap(options) {
     if (other.length) send(map.getSource("labels"), known.labels, [], other);
   }
 
+  /** Rings a place for a while, and leaves the map where it is. */
+  function mark(place) {
+    clearTimeout(flashing);
+    set("flash", feature({ type: "Point", coordinates: place }));
+    flashing = setTimeout(() => set("flash", EMPTY), 4000);
+  }
+
   const camera = { padding: narrow.matches ? 16 : ROOM, duration: calm.matches ? 0 : 450, maxZoom: 17.6 };
   return {
     map,
@@ -176,15 +184,15 @@ export function createPlanMap(options) {
     handles: (features) => set("handles", collection(features)),
     /** Another outline of an area while it is being drawn. */
     sketch: (code, geometry) => map.getSource("plan").updateData({ update: [{ id: code, newGeometry: geometry }] }),
-    pickedGrids: createMarker(map, { source: "plan" }, "picked"),
-    pickedBuildings: createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "picked"),
+    pickedGrids: all(createMarker(map, { source: "plan" }, "picked")),
+    pickedBuildings: all(createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "picked")),
+    /** Pairs of code and how the grid stands to which a building goes: "over", "under", "ok", "none". */
     movedBuildings: createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "moved"),
     fit: (box, extra = {}) => map.fitBounds(box, { ...camera, ...extra }),
     zoom: (step) => map.easeTo({ zoom: map.getZoom() + step, duration: calm.matches ? 0 : 200 }),
+    mark,
     flash(place) {
-      clearTimeout(flashing);
-      set("flash", feature({ type: "Point", coordinates: place }));
-      flashing = setTimeout(() => set("flash", EMPTY), 4000);
+      mark(place);
       map.easeTo({ center: place, zoom: Math.max(map.getZoom(), 16), duration: camera.duration });
     },
     theme() {

@@ -1,5 +1,5 @@
 // Short names of what a plan holds: codes without what they share, operations in words.
-import { has, t } from "./i18n.js";
+import { has, listed, number, t } from "./i18n.js";
 
 export const GRID_KINDS = ["comprehensive", "micro", "dedicated"];
 
@@ -16,6 +16,12 @@ const split = (rest) => (rest.length > 3 ? rest.match(/^\d+$/) ? rest.replace(/(
 
 /** What an edit, or a step of a plan, is called. */
 export const opName = (op) => (has(`plan.op.${op}`) ? t(`plan.op.${op}`) : op);
+
+/** What an edit did besides what it was asked for, in words: buildings that went along, sets torn apart. */
+export const toldWords = (told) => [
+  told?.along?.length ? t("plan.told.along", { n: number(told.along.length) }) : "",
+  told?.torn?.length ? t("plan.told.torn", { names: listed(told.torn.map((one) => one.group)) }) : "",
+].filter(Boolean); // prettier-ignore
 
 /** The kind of grid that is redrawn: the finest there is. */
 export const finest = (areas) => {

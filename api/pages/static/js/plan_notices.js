@@ -16,7 +16,7 @@ const place = (where) => (where ? `${where[0].toFixed(5)}, ${where[1].toFixed(5)
 const known = (error) => (has(`problem.${error.code}`) ? t(`problem.${error.code}`) : inLanguage(error.message));
 
 function stale({ error, again }, act) {
-  const since = error.findings.map((one) => `${one.by} ${opName(one.op)}`).join("、");
+  const since = error.findings.map((one) => `${one.by} ${opName(one.op)}`).join(" · ");
   return banner("info", "info", t("plan.stale", { who: error.findings.at(-1)?.by ?? "" }), [since, t("plan.stale_note")].filter(Boolean).join(" · "),
     h("div", { class: "row" }, press("again", () => { act.dismiss(); again(); }), press("fine", act.dismiss, true))); // prettier-ignore
 }
@@ -30,10 +30,19 @@ function collides({ error }, state, act) {
 
 function refused({ error }, state, act) {
   const at = error.findings.find((one) => one.where);
-  const lines = error.findings.slice(0, 4).map((one) => [one.area ? short(one.area, state.plan.scope) : "", inLanguage(one.message), measured(one)].filter(Boolean).join(" · "));
-  return banner("bad", "hazard", known(error), t("plan.refused_note"),
-    lines.length > 1 || (lines[0] && lines[0] !== known(error)) ? h("ul", {}, lines.map((line) => h("li", {}, line))) : null,
-    h("div", { class: "row" }, at ? press("locate", () => act.flash(at.where)) : null, press("fine", act.dismiss),
+  const line = (one) => {
+    const [words, size] = [inLanguage(one.message), measured(one)];
+    return [one.area ? short(one.area, state.plan.scope) : "", words, words.includes(size) ? "" : size].filter(Boolean).join(" · ");
+  };
+  const lines = error.findings.slice(0, 4).map(line);
+  // One finding says what the title says, and how much: it is not said twice.
+  const once = lines.length === 1 && lines[0].includes(known(error));
+  return banner("bad", "hazard", once ? lines[0] : known(error), t("plan.refused_note"),
+    lines.length && !once ? h("ul", {}, lines.map((line) => h("li", {}, line))) : null,
+    h("div", { class: "row" }, at ? press("locate", () => act.flash(at.where)) : null,
+      // Buildings whose ground cannot be parted: all of them, or none.
+      state.problem.what === "edits" && error.code === "not_movable" && error.findings.some((one) => one.buildings?.length) ? press("along", () => act.along(state.problem.body)) : null,
+      press("fine", act.dismiss),
       h("span", { class: "code dim small to-right" }, [error.code, place(at?.where)].filter(Boolean).join(" · ")))); // prettier-ignore
 }
 

@@ -1,7 +1,7 @@
 // Findings and the journal of edits, in the panel at the right.
 import { draw, h, icon } from "./dom.js";
 import { brief, has, number, shortMoment, t } from "./i18n.js";
-import { opName, short } from "./plan_names.js";
+import { opName, short, toldWords } from "./plan_names.js";
 import { inLanguage } from "./plan_words.js";
 import { bones, empty, failed } from "./states.js";
 
@@ -15,14 +15,23 @@ export function measured(one) {
   return `${brief(one.measure)} ${has(unit) ? t(unit) : unit}`.trim();
 }
 
+/** What is wrong, and the rest of what is said of it: a grid's households against their range need no second line. */
+function words(one, state) {
+  const range = one.code === "households_out_of_range" && state.metrics?.grids.find((each) => each.code === one.area)?.range;
+  if (!range || one.measure == null) return [title(one), measured(one), inLanguage(one.message)];
+  const over = one.measure > range[1];
+  return [t(over ? "plan.finding.over" : "plan.finding.under", { n: number(one.measure), m: number(range[over ? 1 : 0]) }), "", ""];
+}
+
 /** One finding with a button that leads there. `act.locate(finding)`. */
-export function finding(one, scope, act) {
-  const codes = [one.area, one.other].filter(Boolean).map((code) => short(code, scope));
+export function finding(one, state, act) {
+  const codes = [one.area, one.other].filter(Boolean).map((code) => short(code, state.plan.scope));
+  const [what, size, more] = words(one, state);
   return h(
     "li",
     { class: `finding ${one.severity}` },
     icon(one.severity === "error" ? "hazard" : "info"),
-    h("div", { class: "grow" }, h("b", {}, [codes.join(" · "), title(one), measured(one)].filter(Boolean).join(" ")), h("p", { class: "mid" }, inLanguage(one.message))),
+    h("div", { class: "grow" }, h("b", {}, [codes.join(" · "), what, size].filter(Boolean).join(" ")), more ? h("p", { class: "mid" }, more) : null),
     one.where || one.area ? h("button", { type: "button", class: "button", onclick: () => act.locate(one) }, t("plan.locate")) : null,
   ); // prettier-ignore
 }
@@ -43,7 +52,7 @@ export function drawFindings(panel, state, { act, error }) {
   draw(
     panel,
     h("header", { class: "part-head findings-head" }, h("h3", {}, t("plan.tab.check")), h("span", { class: "dim small" }, t("plan.check_note"))),
-    h("ul", { class: "findings" }, found.slice(0, 200).map((one) => finding(one, state.plan.scope, act))),
+    h("ul", { class: "findings" }, found.slice(0, 200).map((one) => finding(one, state, act))),
     found.length > 200 ? h("p", { class: "note more" }, t("plan.more_findings", { n: number(found.length - 200) })) : null,
   ); // prettier-ignore
 }
@@ -61,7 +70,7 @@ export function drawJournal(panel, state) {
     draw(panel, empty("split", t("plan.no_edits"), state.plan.may.includes("edit") ? t("plan.no_edits_note") : null));
     return;
   }
-  const codes = (told) => [told?.grid, ...(told?.born ?? []), ...(told?.codes ?? [])].filter((one) => typeof one === "string").map((code) => short(code, state.plan.scope)).join(" "); // prettier-ignore
+  const shown = (codes) => `${codes.slice(0, 4).map((code) => short(code, state.plan.scope)).join(" ")}${codes.length > 4 ? " …" : ""}`;
   const steps = history.filter((one) => !journal.some((each) => each.op === one.op) && !["undo", "redo"].includes(one.op));
   draw(
     panel,
@@ -69,7 +78,7 @@ export function drawJournal(panel, state) {
       h("li", { class: one.number > head ? "undone" : null },
         h("span", { class: "dim" }, number(one.number)),
         h("b", {}, opName(one.op)),
-        h("span", { class: "mid grow" }, one.number > head ? t("plan.undone") : codes(one.told)),
+        h("span", { class: "mid grow" }, one.number > head ? t("plan.undone") : [shown(one.areas), ...toldWords(one.told)].join(" · ")),
         h("span", { class: "dim" }, `${one.by} · ${shortMoment(one.at)}`)))),
     steps.length ? h("h3", { class: "sub" }, t("plan.steps")) : null,
     h("ol", { class: "journal" }, [...steps].reverse().map((one) =>

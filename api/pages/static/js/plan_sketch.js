@@ -21,7 +21,8 @@ function modes(tokens, snapping) {
     new TerraDrawPolygonMode({
       snapping, keyEvents: null, showCoordinatePoints: true, pointerDistance: POINTER, styles: filled,
     }),
-    new TerraDrawFreehandMode({ keyEvents: null, drawInteraction: "click-drag", minDistance: 6, styles: filled }),
+    // A lasso may be as small as one building: places near its beginning belong to it.
+    new TerraDrawFreehandMode({ keyEvents: null, drawInteraction: "click-drag", minDistance: 4, preventPointsNearClose: false, styles: filled }),
   ]; // prettier-ignore
 }
 

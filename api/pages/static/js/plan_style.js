@@ -40,11 +40,14 @@ function grids(c) {
 
 function buildings(c) {
   const tile = { "source-layer": "buildings", minzoom: 15 };
+  const moved = ["coalesce", ["feature-state", "moved"], ""];
+  const tint = (other) => ["match", moved, "over", c.danger, "under", c["warn-fill"], ["ok", "none"], c.brand, other];
+  const empty = ["==", ["get", "households"], 0];
   return [
     drawn("building", "buildings", "fill", {
-      "fill-color": state("picked", c.brand, state("moved", c.brand, c.building)),
-      "fill-opacity": state("picked", 0.85, state("moved", 0.45, 0.85)),
-      "fill-outline-color": state("moved", c.brand, c["line-2"]),
+      "fill-color": state("picked", c.brand, tint(c.building)),
+      "fill-opacity": state("picked", 0.85, ["case", ["!=", moved, ""], 0.5, empty, 0.45, 0.95]),
+      "fill-outline-color": tint(c["line-2"]),
     }, tile),
     drawn("building-label", "buildings", "symbol", {
       "text-color": state("picked", c["on-brand"], c.ink),
@@ -68,13 +71,13 @@ function lines(c) {
       "line-opacity": isDark() ? 0.7 : 0.85,
       "line-width": ramp(12, 0.5, 14.5, 1.1, 17, 1.8),
     }, round),
+    drawn("frame-line", "frames", "line", { "line-color": c.ink, "line-opacity": 0.75, "line-width": ramp(11, 0.8, 15, 2.2, 17, 3) }, round),
+    drawn("scope-casing", "scope", "line", { "line-color": c.surface, "line-width": ramp(11, 3, 15, 6.5) }, round),
+    drawn("scope-line", "scope", "line", { "line-color": c.ink, "line-width": ramp(11, 1.4, 15, 2.6) }, round),
     drawn("redrawn-line", "plan", "line", { "line-color": c.brand, "line-width": REDRAWN_WIDTH }, {
       ...round,
       filter: redrawn,
     }),
-    drawn("frame-line", "frames", "line", { "line-color": c.ink, "line-opacity": 0.75, "line-width": ramp(11, 0.8, 15, 2.2, 17, 3) }, round),
-    drawn("scope-casing", "scope", "line", { "line-color": c.surface, "line-width": ramp(11, 3, 15, 6.5) }, round),
-    drawn("scope-line", "scope", "line", { "line-color": c.ink, "line-width": ramp(11, 1.4, 15, 2.6) }, round),
     drawn("over-line", "plan", "line", { "line-color": c.danger, "line-width": byMark(2.4, 0, 0, 0) }, round),
     drawn("chosen-casing", "chosen", "line", { "line-color": c.surface, "line-width": 6 }, round),
     drawn("chosen-line", "chosen", "line", { "line-color": c.brand, "line-width": 3 }, round),

@@ -4,8 +4,8 @@ import { t } from "./i18n.js";
 import { createPlanMap } from "./plan_map.js";
 import { REDRAWN_WIDTH } from "./plan_style.js";
 
-/** Opens the comparison over a desk's map. `context`: view, base (code → feature), kind, scope, outline, marks, words. */
-export function openSwipe({ view, options, base, kind, outline, marks, words, changed, close }) {
+/** Opens the comparison over a desk's map. `context`: view, opened, base (code → feature), kind, scope, outline, marks, words. */
+export function openSwipe({ view, options, opened, base, kind, outline, marks, words, changed, close }) {
   const ground = byId("map").parentElement;
   const cover = h("div", { class: "before", id: "map-before", "aria-hidden": "true" });
   const bar = h(
@@ -45,24 +45,31 @@ export function openSwipe({ view, options, base, kind, outline, marks, words, ch
     event.preventDefault();
     set(share + by);
   });
+  function paint() {
+    for (const map of [under.map, view.map]) map.setPaintProperty("redrawn-line", "line-width", 3);
+    under.map.setPaintProperty("redrawn-line", "line-color", getComputedStyle(document.documentElement).getPropertyValue("--dispute").trim());
+  } // prettier-ignore
   view.map.on("move", follow);
   const ready = under.ready.then(() => {
     follow();
     under.scope(outline);
     under.show(base, kind);
     under.count(marks);
-    for (const map of [under.map, view.map]) map.setPaintProperty("redrawn-line", "line-width", 3);
     view.map.setLayoutProperty("base-line", "visibility", "none");
-    under.map.setPaintProperty("redrawn-line", "line-color", getComputedStyle(document.documentElement).getPropertyValue("--dispute").trim());
     under.map.setFilter("redrawn-line", ["in", ["get", "code"], ["literal", changed]]);
+    paint();
     document.body.dataset.swipe = "ready";
   }); // prettier-ignore
   place();
 
   return {
     ready,
+    opened,
     shift: (by) => set(share + by),
-    theme: () => under.theme(),
+    theme() {
+      under.theme();
+      paint();
+    },
     close() {
       view.map.off("move", follow);
       view.map.setPaintProperty("redrawn-line", "line-width", REDRAWN_WIDTH);

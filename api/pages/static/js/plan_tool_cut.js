@@ -149,7 +149,6 @@ export function createTool(desk) {
     h("input", {
       class: "field", value: name, maxlength: 100, "aria-label": t("plan.name"), placeholder: t("plan.name_own"),
       oninput: (event) => (name = event.target.value),
-      onkeydown: (event) => event.key === "Enter" && confirm(),
     }); // prettier-ignore
 
   function changed(places, over) {

@@ -11,7 +11,7 @@ const choice = (label, options, chosen, change) =>
     "label",
     { class: "labelled" },
     h("span", {}, label),
-    h("select", { class: "field", onchange: (event) => change(event.target.value) },
+    h("select", { class: "field", "data-key": "choice", onchange: (event) => change(event.target.value) },
       options.map(([value, text]) => h("option", { value, selected: value === chosen }, text))),
   ); // prettier-ignore
 
@@ -68,14 +68,16 @@ export function mergeTool(desk) {
 
 /** Move buildings: a lasso or clicks, then the grid that they go to. */
 export function moveTool(desk) {
-  let [picked, to] = [new Map(), null];
+  let [picked, to, offered] = [new Map(), null, []];
 
   function show() {
     desk.view.pickedBuildings([...picked.keys()]);
+    offered = [];
     if (!picked.size) return desk.card(null);
     const households = [...picked.values()].reduce((sum, one) => sum + one.households, 0);
     const from = new Set([...picked.values()].map((one) => desk.gridAt(one.place)).filter(Boolean).map(codeOf));
     const options = desk.neighbours([...from]);
+    offered = options.map(codeOf);
     if (!options.some((one) => codeOf(one) === to)) to = null;
     desk.view.pickedGrids(to ? [to] : []);
     return desk.card([
@@ -120,9 +122,12 @@ export function moveTool(desk) {
     },
     click(one, place) {
       const building = desk.buildingAt(place);
-      if (building) {
+      // A click into another grid than theirs says where they go, also where it meets one of its buildings.
+      const target = one && picked.size > 0 && offered.includes(codeOf(one));
+      if (target) to = codeOf(one);
+      else if (building) {
         if (!picked.delete(building.code)) picked.set(building.code, building);
-      } else if (one && picked.size) to = codeOf(one);
+      }
       show();
     },
     confirm,
@@ -130,19 +135,49 @@ export function moveTool(desk) {
   };
 }
 
-/** Retire: a grid, and the neighbour that takes its land. */
-export function retireTool(desk) {
-  let [code, into] = [null, null];
-  const grid = () => desk.grids().find((one) => codeOf(one) === code);
+/**
+ * A tool that takes one grid, the chosen one or one that is clicked. `card(one, show)` says what stands in its card,
+ * `request(code)` what is asked of the service: [op, body], or null where that is not complete.
+ */
+function gridTool(desk, { find, card, request }) {
+  let code = null;
 
   function show() {
-    desk.view.pickedGrids(code ? [code] : []);
-    const one = grid();
-    if (!one) return desk.card(null);
-    const options = desk.neighbours([code]);
+    const one = code ? find(code) : null;
+    desk.view.pickedGrids(one ? [code] : []);
+    desk.card(one ? [card(one, show), desk.confirm(t("plan.confirm"), confirm)] : null, one ? boundsOf(one.geometry) : null);
+  }
+
+  function take(next) {
+    code = next;
+    show();
+    // The keyboard goes on in the card: the list or the tool's button would take ↵ for itself.
+    if (code) desk.enterCard();
+  }
+
+  async function confirm() {
+    const asked = code && request(code);
+    if (asked && (await desk.edit(...asked))) clear();
+  }
+
+  function clear() {
+    const had = code !== null;
+    take(null);
+    return had;
+  }
+
+  return { begin: () => take(desk.selected()), end: clear, click: (one) => take(one ? codeOf(one) : null), confirm, cancel: clear };
+} // prettier-ignore
+
+/** Retire: a grid, and the neighbour that takes its land. */
+export function retireTool(desk) {
+  let into = null;
+
+  function card(one, show) {
+    const options = desk.neighbours([codeOf(one)]);
     if (!options.some((each) => codeOf(each) === into)) into = options[0] ? codeOf(options[0]) : null;
     const taker = options.find((each) => codeOf(each) === into);
-    return desk.card([
+    return [
       h("div", { class: "card-head" }, h("b", {}, t("plan.retire.title", { code: desk.short(one) }))),
       choice(t("plan.retire.into"), options.map((each) => [codeOf(each), desk.short(each)]), into, (value) => {
         into = value;
@@ -150,83 +185,26 @@ export function retireTool(desk) {
       }),
       taker ? pieceRow(desk.short(taker), desk.householdsOf(taker) + desk.householdsOf(one), desk.rangeOf(taker)) : null,
       h("p", { class: "dim small" }, t("plan.retire.note")),
-      desk.confirm(t("plan.confirm"), confirm),
-    ], boundsOf(one.geometry)); // prettier-ignore
+    ]; // prettier-ignore
   }
 
-  async function confirm() {
-    if (!code) return;
-    if (await desk.edit("retire", { grid: code, ...(into ? { into } : {}) })) clear();
-  }
-
-  function clear() {
-    const had = code !== null;
-    [code, into] = [null, null];
-    show();
-    return had;
-  }
-
-  return {
-    begin: () => {
-      code = desk.selected();
-      show();
-    },
-    end: clear,
-    click(one) {
-      code = one ? codeOf(one) : null;
-      show();
-    },
-    confirm,
-    cancel: clear,
-  };
+  const find = (code) => desk.grids().find((one) => codeOf(one) === code);
+  return gridTool(desk, { find, card, request: (code) => ["retire", { grid: code, ...(into ? { into } : {}) }] });
 }
 
 /** Rename: a grid, and its name. */
 export function renameTool(desk) {
-  let code = null;
-  const grid = () => desk.areas().get(code);
+  let field = null;
 
-  function show() {
-    const one = grid();
-    desk.view.pickedGrids(one ? [code] : []);
-    if (!one) return desk.card(null);
-    const field = h("input", {
-      class: "field", value: one.properties.name, maxlength: 100, "aria-label": t("plan.name"), "data-key": "rename",
-      onkeydown: (event) => event.key === "Enter" && confirm(),
-    }); // prettier-ignore
-    desk.card([
-      h("div", { class: "card-head" }, h("b", {}, t("plan.rename.title", { code: desk.short(one) }))),
-      field,
-      desk.confirm(t("plan.confirm"), confirm),
-    ], boundsOf(one.geometry));
-    field.focus();
-    return field.select();
+  function card(one) {
+    field = h("input", { class: "field", value: one.properties.name, maxlength: 100, "aria-label": t("plan.name"), "data-key": "rename" });
+    return [h("div", { class: "card-head" }, h("b", {}, t("plan.rename.title", { code: desk.short(one) }))), field];
+  } // prettier-ignore
+
+  function request(code) {
+    const name = field.value.trim();
+    return name ? ["rename", { grid: code, name }] : null;
   }
 
-  async function confirm() {
-    const name = document.querySelector('[data-key="rename"]')?.value.trim();
-    if (!code || !name) return;
-    if (await desk.edit("rename", { grid: code, name })) clear();
-  }
-
-  function clear() {
-    const had = code !== null;
-    code = null;
-    show();
-    return had;
-  }
-
-  return {
-    begin: () => {
-      code = desk.selected();
-      show();
-    },
-    end: clear,
-    click(one) {
-      code = one ? codeOf(one) : null;
-      show();
-    },
-    confirm,
-    cancel: clear,
-  };
+  return gridTool(desk, { find: (code) => desk.areas().get(code), card, request });
 }

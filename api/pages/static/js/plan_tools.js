@@ -11,16 +11,16 @@ import { mergeTool, moveTool, renameTool, retireTool } from "./plan_tool_pick.js
 
 const codeOf = (one) => one.properties.code;
 
-/** Name → key, icon, what makes it; a gap stands before those marked. */
+/** Name → key, icon, what makes it; a gap stands before those marked; `edits` are those that draw on the plan. */
 export const TOOLS = {
   select: { key: "v", icon: "pointer" },
-  split: { key: "s", icon: "split", make: splitTool },
-  merge: { key: "m", icon: "merge", make: mergeTool },
-  reshape: { key: "b", icon: "reshape", make: borderTool },
-  move: { key: "h", icon: "move", make: moveTool },
-  create: { key: "n", icon: "newgrid", make: createTool, gap: true },
-  retire: { key: "x", icon: "retire", make: retireTool },
-  rename: { key: "r", icon: "rename", make: renameTool },
+  split: { key: "s", icon: "split", make: splitTool, edits: true },
+  merge: { key: "m", icon: "merge", make: mergeTool, edits: true },
+  reshape: { key: "b", icon: "reshape", make: borderTool, edits: true },
+  move: { key: "h", icon: "move", make: moveTool, edits: true },
+  create: { key: "n", icon: "newgrid", make: createTool, gap: true, edits: true },
+  retire: { key: "x", icon: "retire", make: retireTool, edits: true },
+  rename: { key: "r", icon: "rename", make: renameTool, edits: true },
   measure: { key: "l", icon: "measure", make: measureTool, gap: true, always: true },
 };
 
@@ -52,7 +52,7 @@ function deskOf({ work, view, kind, selected, edit, seesHouseholds }, parts) {
   }; // prettier-ignore
 }
 
-/** Sets the tools up on a map that is ready. `context`: work, view, kind(), selected(), select(code), edit(op, body), seesHouseholds(). */
+/** Sets the tools up on a map that is ready. `context`: work, view, kind(), selected(), select(code), edit(op, body), seesHouseholds(), begins(name), escape(). */
 export function createTools(context) {
   const { work, view } = context;
   let [name, tool] = ["select", null];
@@ -83,6 +83,25 @@ export function createTools(context) {
     const right = high.x > wide - room && low.y < box.offsetTop + box.offsetHeight;
     box.classList.toggle("aside", left && !right);
   }
+  /** Keys in the card mean what they mean on the map; ↵ may also end the composition of a Chinese word. */
+  byId("tool-card").onkeydown = (event) => {
+    if (event.isComposing) return;
+    const press = event.target.closest("button");
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      context.escape();
+    } else if (event.key === "Enter" && !press && tool?.confirm) {
+      event.preventDefault();
+      event.stopPropagation();
+      tool.confirm();
+    }
+  };
+  /** Puts the keyboard into the card: where something is typed, else where it is confirmed. */
+  function enterCard() {
+    const into = byId("tool-card").querySelector("input, [data-key=confirm]");
+    into?.focus();
+    if (into?.matches("input")) into.select();
+  }
   const confirm = (label, act) =>
     h(
       "div",
@@ -90,10 +109,11 @@ export function createTools(context) {
       h("button", { type: "button", class: "button primary grow", "data-key": "confirm", onclick: act }, label, " ↵"),
       h("button", { type: "button", class: "button", "data-key": "cancel", onclick: () => cancel() }, "Esc"),
     );
-  const desk = deskOf(context, { snap, sketch, card, confirm });
+  const desk = deskOf(context, { snap, sketch, card, confirm, enterCard });
 
   function use(next) {
     if (!allowed(next) || narrow.matches) return;
+    context.begins(next);
     tool?.end();
     card(null);
     [name, tool] = [next, TOOLS[next].make?.(desk) ?? null];

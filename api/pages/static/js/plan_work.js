@@ -44,7 +44,12 @@ export function createWork(tell) {
     const retired = new Set(plan.retired ?? []);
     const now = new Map();
     for (const [code, feature] of state.base) if (!retired.has(code) && !changed.has(code)) now.set(code, feature);
-    for (const [code, feature] of changed) now.set(code, feature);
+    for (const [code, feature] of changed) {
+      // Another name alone is no other border.
+      const before = state.base.get(code);
+      if (feature.properties.fate === "changed" && before && same(before.geometry, feature.geometry)) feature.properties.fate = "renamed";
+      now.set(code, feature);
+    }
     const detail = difference(state.areas, now);
     state.areas = now;
     delete plan.areas;
@@ -69,7 +74,6 @@ export function createWork(tell) {
           tell("failed", state, { name, error });
         },
       );
-    state.impact = null;
     await Promise.all([part("metrics", "metrics"), part("check", "check"), state.impactWanted ? part("impact", "impact") : null]);
   }
 

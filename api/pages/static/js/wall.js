@@ -4,7 +4,7 @@ import { byWeek, sparkline } from "./charts.js";
 import { between } from "./days.js";
 import { byId, calm, categoryIcon, draw, h } from "./dom.js";
 import { filters } from "./heat.js";
-import { clock, localDay, number, signed, t, weekday } from "./i18n.js";
+import { clock, listed, localDay, number, signed, t, weekday } from "./i18n.js";
 import { place } from "./places.js";
 import { CATEGORIES } from "./state.js";
 import { statusTag } from "./drill.js";
@@ -179,7 +179,7 @@ function summary(state, live, edition) {
   const now = new Date();
   const late = Date.now() - lastAnswer > 120000;
   const all = state.category.length === CATEGORIES.length;
-  const what = all ? t("category.all") : state.category.map((name) => t(`category.${name}`)).join("、");
+  const what = all ? t("category.all") : listed(state.category.map((name) => t(`category.${name}`)));
   const parts = [
     what,
     t("wall.period", { n: between(state.from, state.to) }),

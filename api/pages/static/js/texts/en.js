@@ -341,7 +341,7 @@ export default {
   "audit.account.role_remove": "Role taken", "audit.account.password": "Password changed",
   "audit.account.disable": "Account disabled", "audit.account.enable": "Account enabled",
   "audit.token.issue": "Token issued", "audit.token.revoke": "Sessions ended",
-  "admin.categories": "Categories", "admin.category": "Category", "admin.closed_to": "Closed to", "admin.close_to": "Who may see", "admin.open_to_all": "Open to all roles",
+  "admin.categories": "Categories", "admin.category": "Category", "admin.closed_to": "Closed to", "admin.close_to": "Who may see {category}", "admin.open_to_all": "Open to all roles",
   "admin.change": "Change", "admin.close_note": "Whoever holds only these roles neither sees nor counts events of the category, and posts none. In force at once, and recorded.",
   "audit.edition.publish": "Edition published", "admin.identity": "Single sign-on", "admin.identity_none": "Bound to nobody",
   "admin.identity_awaited": "Awaits {name}, until {time}", "admin.identity_bind": "Bind a person",

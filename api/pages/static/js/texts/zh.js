@@ -331,7 +331,7 @@ export default {
   "audit.account.add": "新建账号", "audit.account.role_add": "授予角色", "audit.account.role_remove": "收回角色",
   "audit.account.password": "修改密码", "audit.account.disable": "停用账号", "audit.account.enable": "启用账号",
   "audit.token.issue": "签发令牌", "audit.token.revoke": "注销登录", "audit.edition.publish": "发布版本",
-  "admin.categories": "类别", "admin.category": "类别", "admin.closed_to": "不对其开放的角色", "admin.close_to": "开放范围", "admin.open_to_all": "对所有角色开放",
+  "admin.categories": "类别", "admin.category": "类别", "admin.closed_to": "不对其开放的角色", "admin.close_to": "{category}的开放范围", "admin.open_to_all": "对所有角色开放",
   "admin.change": "更改", "admin.close_note": "只有这些角色的人，看不到、也统计不到此类事件，不能上报。立即生效，并记入审计。",
   "admin.identity": "统一身份认证", "admin.identity_none": "未绑定", "admin.identity_awaited": "等候 {name}，{time} 前有效",
   "admin.identity_bind": "绑定身份", "admin.identity_unbind": "解除绑定", "admin.identity_subject": "对方系统里的编号（sub）",
