@@ -219,10 +219,10 @@ def _lying(
     found: dict[int, sa.Row[Any]] = {}
     if len(seen.boxes):
         statement = f"SELECT {columns} FROM {BOXES} JOIN event e ON e.geom {IN_BOX} WHERE {text}"
-        rows = session.execute(sa.text(statement), {**given, **box_binds(seen.boxes)})
+        rows = session.execute(sa.text(statement), {**given, **box_binds(seen.boxes)}).all()
         found.update((row.id, row) for row in rows)
     if seen.affected.paths:
         below, more = Scope(seen.affected.paths).condition("e.paths_now", "beneath")
         statement = f"SELECT {columns} FROM event e WHERE {below} AND {stated} AND {text}"
-        found.update((row.id, row) for row in session.execute(sa.text(statement), {**given, **more}))
+        found.update((row.id, row) for row in session.execute(sa.text(statement), {**given, **more}).all())
     return [found[number] for number in sorted(found)]
