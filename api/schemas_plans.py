@@ -178,6 +178,19 @@ class RevisionIn(_In):
     revision: Revision
 
 
+class RebaseIn(_In):
+    """A plan onto the newest edition."""
+
+    revision: Revision
+    keep: Annotated[
+        bool,
+        Field(
+            description="Where an edit collides with what others published, keep those before it and drop it with"
+            " those after it, instead of refusing; the `history` of the answer names those dropped."
+        ),
+    ] = False
+
+
 class RejectIn(_In):
     """A plan goes back."""
 

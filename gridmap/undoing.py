@@ -210,36 +210,44 @@ def _refuse(session: Session, edition: int, undone: Undone, codes: Sequence[str]
     """Says which areas keep an edition from being taken back, since which edition, where."""
     if not codes:
         return
-    by = _changed_by(session, edition, codes)
+    by = changed_by(session, edition, codes)
     findings = []
     for code in codes:
         number, who = by[code]
         area = next(
             each[code] for each in (undone.now, undone.later, undone.after, undone.before) if code in each
         )
-        message = f"{code} 已由第 {number} 版（{who}）改动 was changed by edition {number} ({who})"
-        where = shapely.get_coordinates(shapely.point_on_surface(area.geom))[0].tolist()
         findings.append(
             {
                 "code": "changed_since",
                 "area": code,
                 "edition": number,
                 "by": who,
-                "where": where,
-                "message": message,
+                "where": shapely.get_coordinates(shapely.point_on_surface(area.geom))[0].tolist(),
+                "message": f"已由第 {number} 版（{who}）改动 Changed by edition {number}",
             }
         )
-    named = "; ".join(str(each["message"]) for each in findings[:_MOST_NAMED])
+    chinese, english = named(by, codes)
     raise Conflict(
-        f"第 {edition} 版不能撤回，其后又有改动 Edition {edition} cannot be taken back, others changed it since:"
-        f" {named}{'; …' if len(findings) > _MOST_NAMED else ''}",
+        f"第 {edition} 版不能撤回，其后又有改动：{chinese} Edition {edition} cannot be taken back, others changed"
+        f" since: {english}",
         code="changed_since",
         findings=findings,
     )
 
 
-def _changed_by(session: Session, edition: int, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """For each code the newest edition that changed or retired it after another, and who published that."""
+def named(by: Mapping[str, tuple[int, str]], codes: Sequence[str]) -> tuple[str, str]:
+    """Areas with the edition that changed each, for a sentence in Chinese and for one in English."""
+    some = [(code, *by[code]) for code in codes[:_MOST_NAMED]]
+    more = len(codes) > _MOST_NAMED
+    chinese = "、".join(f"{code}（第 {edition} 版，{who}）" for code, edition, who in some)
+    # Who looks for where the Chinese ends finds it: names may be Chinese, so they stand in the first half alone.
+    english = ", ".join(f"{code} (edition {edition})" for code, edition, _ in some)
+    return chinese + ("等" if more else ""), english + (", …" if more else "")
+
+
+def changed_by(session: Session, edition: int, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """For each code the newest edition that changed, or else touched, it after another, and who published that."""
     rows = session.execute(
         sa.text(
             "SELECT DISTINCT ON (code) code, id, published_by FROM"

@@ -10,7 +10,7 @@ from api import problems, shapes
 from api.deps import ThePrincipal, TheReader, TheService, moment
 from api.routes.plans import STEP, Areas, Number, answer, desk
 from api.schemas import LATEST
-from api.schemas_plans import Comment, CommentIn, Comments, PublishIn, RevertIn, RevisionIn
+from api.schemas_plans import Comment, CommentIn, Comments, PublishIn, RebaseIn, RevertIn
 from api.service import Service
 from boundaries import plan_comments, plan_edits, plan_publish, plan_rebase
 from gridmap.errors import InvalidInput
@@ -22,14 +22,15 @@ LARGEST_PAGE = 500
 
 @router.post("/{plan:int}/rebase", responses=STEP)
 def rebase(
-    plan: Number, asked: RevisionIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
+    plan: Number, asked: RebaseIn, service: TheService, principal: ThePrincipal, areas: Areas = "true"
 ) -> Response:
     """Does a plan's edits again on the newest edition; refused where others changed what it changes.
 
+    A refusal says what collides, by which edition and who published that, and the first edit concerned.
     What is with the approver stays there where the same comes of it, else it is a draft again.
     """
     with desk(service, principal) as at:
-        return answer(service, at, plan_rebase.rebase(at, plan, asked.revision), areas)
+        return answer(service, at, plan_rebase.rebase(at, plan, asked.revision, keep=asked.keep), areas)
 
 
 @router.post("/{plan:int}/publish", responses=STEP)

@@ -130,8 +130,11 @@ def test_a_rebase_onto_what_others_changed_names_it(wp, wa):
     done = step(wa, approved(wp, wa, first), "publish")
     refused = step(wp, second, "rebase", 409)
     assert refused["code"] == "rebase_collides"
-    assert [each["area"] for each in refused["findings"]] == [grid]
-    lon, lat = refused["findings"][0]["where"]
+    (finding,) = refused["findings"]
+    said = {name: finding[name] for name in ("area", "edition", "by", "edit")}
+    assert said == {"area": grid, "edition": done["edition"], "by": "wa", "edit": 1}
+    assert f"：{grid}（第 {done['edition']} 版，wa） Others" in refused["detail"]
+    lon, lat = finding["where"]
     assert WEST + 2 * SIDE < lon < WEST + 3 * SIDE
     assert SOUTH < lat < SOUTH + SIDE
     assert wp.get(f"/api/plans/{second['id']}").json()["revision"] == second["revision"]
@@ -142,6 +145,25 @@ def test_a_rebase_onto_what_others_changed_names_it(wp, wa):
     assert features(rebased)[other]["properties"]["name"] == "乙"
 
 
+def test_a_rebase_keeps_the_edits_before_the_first_that_collides_where_it_is_told_to(wp, wa):
+    mine, theirs = micro(2, 1, 1), micro(2, 1, 3)
+    drawn = opened(wp)
+    for name, grid in (("甲", mine), ("乙", theirs), ("丙", mine), ("丁", theirs)):
+        drawn = rename(wp, drawn, name, grid=grid)
+    drawn = step(wp, step(wp, drawn, "undo"), "submit")
+    done = step(wa, approved(wp, wa, rename(wp, opened(wp), "他", grid=theirs)), "publish")
+    assert [each["edit"] for each in step(wp, drawn, "rebase", 409)["findings"]] == [2]
+    assert step(wa, drawn, "rebase", 409, keep=True)["code"] == "rebase_changes"  # that is for a planner
+    assert step(wp, drawn, "rebase", 422, keep="some")["code"] == "invalid_input"
+    kept = step(wp, drawn, "rebase", keep=True)
+    assert (kept["base"], kept["state"], kept["head"]) == (done["edition"], "draft", 1)
+    detail = kept["history"][-1]["detail"]
+    assert detail["dropped"] == [{"number": 2, "op": "rename"}, {"number": 3, "op": "rename"}]
+    names = {code: each["properties"]["name"] for code, each in features(kept).items()}
+    assert (names[mine], names[theirs]) == ("甲", "他")
+    assert step(wp, step(wp, kept, "undo"), "redo")["head"] == 1
+
+
 def test_an_edit_that_is_not_possible_any_more_refuses_the_rebase(county, wp, wa):
     plan = step(wp, cut(wp, opened(wp), 2, 2, 1), "submit")
     with county.database.writer() as session:  # no plan gives what another has given, but a file may
@@ -150,7 +172,9 @@ def test_an_edit_that_is_not_possible_any_more_refuses_the_rebase(county, wp, wa
     step(wa, approved(wp, wa, rename(wp, opened(wp), "丙", grid=micro(2, 1, 3))), "publish")
     refused = step(wp, plan, "rebase", 409)
     assert refused["code"] == "rebase_collides"
-    assert (refused["findings"][0]["value"], refused["findings"][0]["code"]) == (1, "bad_code")
+    assert (refused["findings"][0]["edit"], refused["findings"][0]["code"]) == (1, "bad_code")
+    kept = step(wp, plan, "rebase", keep=True)
+    assert (kept["head"], kept["history"][-1]["detail"]["dropped"]) == (0, [{"number": 1, "op": "split"}])
 
 
 def test_rebased_to_something_else_it_is_a_draft_again(county, wp, wa):
@@ -240,8 +264,8 @@ def test_what_was_published_is_taken_back_beside_what_was_redrawn_since(county, 
         "wa",
     )
     assert shapely.contains_xy(after[lower], *finding["where"])
-    assert f"{lower} 已由第 {last['edition']} 版（wa）改动" in refused["detail"]
-    assert f"was changed by edition {last['edition']} (wa)" in refused["detail"]
+    assert f"：{lower}（第 {last['edition']} 版，wa） Edition {second['edition']} " in refused["detail"]
+    assert f"{lower} (edition {last['edition']})" in refused["detail"]
 
 
 def test_on_notice_people_comment_and_nobody_publishes(county, wp, wa):

@@ -108,22 +108,30 @@ def test_what_others_did_meanwhile_is_said_and_nothing_is_lost(visit, server):
         desk.revision(3)
         assert len(desk.micro()) == len(grids) - 1
         # Another plan becomes the next edition: this one is told, and follows in one step.
-        elsewhere = opened(client, village(client))
-        step(
-            client,
-            elsewhere,
-            "edits",
-            op="rename",
-            grid=next(code for code in grids if code not in (a, b, other)),
-            name="桥头二格",
-        )
-        for who, what in ((client, "submit"), (approver, "approve"), (approver, "publish")):
-            step(who, elsewhere, what)
+        publish_renamed(client, approver, next(code for code in grids if code not in (a, b, other)))
         page.locator('[data-key="rebase"]').click()
         desk.revision(4)
         expect(page.locator("#notices .banner")).to_have_count(0)
         assert desk.stored()["base_current"] is True
         assert len(desk.micro()) == len(grids) - 1
+        # One that changed a merged grid is in the way: what came before the merger is kept where the planner says so.
+        publish_renamed(client, approver, a)
+        page.locator('[data-key="rebase"]').click()
+        expect(page.locator("#notices .collisions li")).to_have_count(1)
+        expect(page.locator("#notices .collisions")).to_contain_text("approver")
+        page.click('[data-key="notice-keep"]')
+        desk.revision(5)
+        expect(page.locator("#notices .banner")).to_have_count(0)
+        assert (desk.stored()["base_current"], desk.stored()["head"]) == (True, 1)
+        assert len(desk.micro()) == len(grids)
+
+
+def publish_renamed(client, approver, grid):
+    """Somebody else's plan becomes the next edition."""
+    number = opened(client, village(client))
+    step(client, number, "edits", op="rename", grid=grid, name="桥头二格")
+    for who, what in ((client, "submit"), (approver, "approve"), (approver, "publish")):
+        step(who, number, what)
 
 
 def test_both_languages_and_a_phone_that_reads_and_does_not_draw(visit, server):

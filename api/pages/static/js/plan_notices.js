@@ -21,11 +21,21 @@ function stale({ error, again }, act) {
     h("div", { class: "row" }, press("again", () => { act.dismiss(); again(); }), press("fine", act.dismiss, true))); // prettier-ignore
 }
 
+/** How many edits come before the first that collides; none where what collides is not an edit's. */
+function before({ findings }, plan) {
+  const edits = findings.map((one) => (one.area === plan.scope ? null : one.edit)).filter((one) => one !== undefined);
+  return edits.length && !edits.includes(null) ? Math.min(...edits) - 1 : 0;
+}
+
 function collides({ error }, state, act) {
+  const kept = before(error, state.plan);
+  const keep = () => { act.dismiss(); act.step("rebase", { keep: true }); }; // prettier-ignore
   return banner("bad", "hazard", t("plan.collides"), t("plan.collides_note"),
     h("ul", { class: "collisions" }, error.findings.map((one) =>
       h("li", {}, h("span", { class: "code" }, short(String(one.area ?? one.value ?? one.code ?? ""), state.plan.scope)), h("span", { class: "mid" }, inLanguage(one.message))))),
-    h("div", { class: "row" }, press("side_by_side", act.compare), press("fine", act.dismiss, true))); // prettier-ignore
+    h("div", { class: "row" }, press("side_by_side", act.compare),
+      kept > 0 ? h("button", { type: "button", class: "button", "data-key": "notice-keep", onclick: keep }, t("plan.notice.keep", { n: number(kept), m: number(state.plan.head - kept) })) : null,
+      press("fine", act.dismiss, true))); // prettier-ignore
 }
 
 function refused({ error }, state, act) {

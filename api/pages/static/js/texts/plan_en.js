@@ -244,6 +244,7 @@ export default {
   "plan.not_saved_note": "What you drew is kept, try again. Number {code}",
   "plan.notice.along": "Take them along",
   "plan.notice.again": "Do it all the same",
+  "plan.notice.keep": "Keep the first {n} edits and drop the last {m}",
   "plan.notice.fine": "Understood",
   "plan.notice.locate": "Show on the map",
   "plan.notice.retry": "Try again",

@@ -244,6 +244,7 @@ export default {
   "plan.not_saved_note": "所画内容仍在，可重试。编号 {code}",
   "plan.notice.along": "一并划转",
   "plan.notice.again": "仍要执行",
+  "plan.notice.keep": "保留前 {n} 步换版，舍去后 {m} 步",
   "plan.notice.fine": "知道了",
   "plan.notice.locate": "在图上看",
   "plan.notice.retry": "重试",
