@@ -152,6 +152,11 @@ def test_nothing_is_wider_than_the_window(visit, width, height, tmp_path):
     page.wait_for_selector("#detail h2")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=tmp_path / f"admin-{width}.png")
+    page.goto(f"{seen.server.url}/admin?lang=en")
+    page.get_by_role("tab", name="Categories").or_(page.get_by_role("button", name="Categories")).click()
+    last = page.locator("#list tbody button").last.bounding_box()
+    assert last["x"] + last["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_category_is_closed_to_a_role_and_opened_again(admin, visit):

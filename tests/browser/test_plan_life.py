@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.desk import SMALL, DeskPage, middle, neighbours, opened, step, village
+from tests.browser.desk import SMALL, DeskPage, middle, neighbours, opened, ring, step, village
 
 pytestmark = pytest.mark.browser
 
@@ -144,6 +144,13 @@ def test_both_languages_and_a_phone_that_reads_and_does_not_draw(visit, server):
         expect(page.locator("#plan-tools")).to_be_hidden()
         wide = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.evaluate(wide) == 0
+        # All of the village is seen at first.
+        desk = DeskPage(page, client, number)
+        ground = page.locator("#map").bounding_box()
+        for place in (place for grid in desk.micro().values() for place in ring(grid)):
+            x, y = desk.at(*place)
+            assert 0 <= x <= 390
+            assert ground["y"] <= y <= ground["y"] + ground["height"]
         page.click('[data-key="compare"]')
         expect(page.locator("body")).to_have_attribute("data-swipe", "ready")
         assert page.evaluate(wide) == 0

@@ -49,7 +49,7 @@ export function scaleBar(map) {
 
 /** An upright map without anything of the page in it. `options`: style, and view or bbox. */
 export function create(options) {
-  const { view, bbox } = options;
+  const { view, bbox, room } = options;
   const map = new maplibre.Map({
     container: options.container ?? byId("map"),
     style: options.style,
@@ -65,7 +65,7 @@ export function create(options) {
     ...(view
       ? { center: [view.lon, view.lat], zoom: view.zoom }
       : bbox
-        ? { bounds: bbox, fitBoundsOptions: { padding: padding() } }
+        ? { bounds: bbox, fitBoundsOptions: { padding: room ?? padding() } }
         : {}),
   });
   map.touchZoomRotate.disableRotation();

@@ -3,6 +3,7 @@ import * as api from "./api.js";
 import { byId, draw, h, icon, narrow } from "./dom.js";
 import { getLanguage, number, shortMoment, t } from "./i18n.js";
 import { createComments, SPOKEN_OF } from "./plan_comments.js";
+import { breachOf } from "./plan_band.js";
 import { drawBar, publishBox } from "./plan_bar.js";
 import { drawImpact } from "./plan_impact.js";
 import { createPlanMap } from "./plan_map.js";
@@ -102,6 +103,7 @@ export function openDesk(context) {
     delete errors[name];
     if (name === "metrics" && parts.shown) {
       parts.view.count(marks());
+      parts.swipe?.count(baseMarks());
       outlines();
     }
     if (name === "check") bar();
@@ -218,6 +220,17 @@ export function openDesk(context) {
     if (where) act.flash(where);
   }
 
+  /** The same of the grids as the base has them. */
+  function baseMarks() {
+    const grids = state.metrics?.grids ?? [];
+    const known = new Map(grids.map((one) => [one.code, one]));
+    return new Map([...state.base.values()].map(({ properties: { code, kind: its, households } }) => {
+      const n = known.get(code)?.households_before ?? households ?? 0;
+      const range = known.get(code)?.range ?? grids.find((each) => each.kind === its)?.range;
+      return [code, { mark: range ? (breachOf(n, range) ?? "ok") : "none", n: n || range ? number(n) : "" }];
+    }));
+  } // prettier-ignore
+
   async function compare() {
     if (!parts.shown || parts.swipe) return;
     parts.tools?.use("select");
@@ -227,19 +240,10 @@ export function openDesk(context) {
     if (closed || parts.swipe) return;
     const edition = editions?.editions.find((one) => one.id === of);
     const since = edition?.in_force_from ?? edition?.from ?? null;
-    const was = new Map((state.metrics?.grids ?? []).map((one) => [one.code, one]));
-    const marked = new Map([...state.base.values()].map((one) => {
-      const { code, households } = one.properties;
-      const known = was.get(code);
-      const n = known?.households_before ?? households ?? 0;
-      const range = known?.range ?? state.metrics?.grids.find((each) => each.kind === one.properties.kind)?.range;
-      if (known && known.households === n) return [code, { mark: known.breach ?? (known.range ? "ok" : "none"), n: n ? number(n) : "" }];
-      return [code, { mark: !range ? "none" : n > range[1] ? "over" : n < range[0] ? "under" : "ok", n: n ? number(n) : "" }];
-    })); // prettier-ignore
     const changed = [...state.base.values()].map((one) => one.properties.code).filter((code) => !state.areas.has(code) || CHANGED.includes(state.areas.get(code).properties.fate));
     parts.swipe = openSwipe({
       opened,
-      view: parts.view, options: options(), base: state.base, kind, outline: context.outline.geometry, marks: marked, changed,
+      view: parts.view, options: options(), base: state.base, kind, outline: context.outline.geometry, marks: baseMarks(), changed,
       words: { before: [t("plan.edition", { n: of }), since ? t("plan.since", { time: shortMoment(since) }) : ""].filter(Boolean).join(" "), after: t("plan.this") },
     });
     document.body.classList.add("comparing");

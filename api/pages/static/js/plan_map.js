@@ -9,7 +9,8 @@ import { readTokens } from "./tokens.js";
 
 const collection = (features) => ({ type: "FeatureCollection", features });
 const feature = (geometry, properties = {}) => ({ type: "Feature", properties, geometry });
-const ROOM = 48;
+/** Pixels left free around what is looked at: nothing docks over the desk's map. */
+const room = () => (narrow.matches ? 16 : 48);
 
 /** What the map shows of an area: its own properties and no more, so that little goes to the worker. */
 const shown = ({ properties, geometry }) =>
@@ -99,7 +100,7 @@ const all = (mark) => (codes) => mark(codes.map((code) => [code, true]));
 export function createPlanMap(options) {
   const tokens = readTokens();
   const container = options.container ?? byId("map");
-  const map = create({ style: planStyle(tokens, options), bbox: options.bbox, view: options.view, container });
+  const map = create({ style: planStyle(tokens, options), bbox: options.bbox, view: options.view, container, room: room() });
   const ready = new Promise((resolve) => map.once("style.load", resolve)).then(() => images(map, tokens));
   if (!options.quiet) {
     // A ring around all of the map tells where keys go; a hand on the mouse knows.
@@ -169,7 +170,7 @@ export function createPlanMap(options) {
     flashing = setTimeout(() => set("flash", EMPTY), 4000);
   }
 
-  const camera = { padding: narrow.matches ? 16 : ROOM, duration: calm.matches ? 0 : 450, maxZoom: 17.6 };
+  const camera = { padding: room(), duration: calm.matches ? 0 : 450, maxZoom: 17.6 };
   return {
     map,
     ready,

@@ -18,7 +18,7 @@ export function openSwipe({ view, options, opened, base, kind, outline, marks, w
   const legend = h("div", { class: "swipe-legend card" }, h("span", { class: "stroke then" }), t("plan.legend.then"), h("span", { class: "stroke now" }), t("plan.legend.now"));
   byId("map").after(cover, flags, legend, bar);
   const under = createPlanMap({ ...options, container: cover, quiet: true });
-  let share = 0.5;
+  let [share, shut] = [0.5, false];
 
   function place() {
     cover.style.clipPath = `inset(0 ${100 - share * 100}% 0 0)`;
@@ -51,6 +51,7 @@ export function openSwipe({ view, options, opened, base, kind, outline, marks, w
   } // prettier-ignore
   view.map.on("move", follow);
   const ready = under.ready.then(() => {
+    if (shut) return;
     follow();
     under.scope(outline);
     under.show(base, kind);
@@ -65,12 +66,15 @@ export function openSwipe({ view, options, opened, base, kind, outline, marks, w
   return {
     ready,
     opened,
+    /** Colours and numbers of the base, when they come or change. */
+    count: (next) => ready.then(() => shut || under.count(next)),
     shift: (by) => set(share + by),
     theme() {
       under.theme();
       paint();
     },
     close() {
+      shut = true;
       view.map.off("move", follow);
       view.map.setPaintProperty("redrawn-line", "line-width", REDRAWN_WIDTH);
       view.map.setLayoutProperty("base-line", "visibility", "visible");

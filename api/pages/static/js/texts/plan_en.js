@@ -204,7 +204,7 @@ export default {
   "plan.change.create": "create",
   "plan.change.reshape": "border",
   "plan.change.rename": "rename",
-  "plan.change.moved": "{b} buildings, {n} hh",
+  "plan.change.moved": "buildings: {b}, {n} hh",
   "plan.no_impact": "Nothing changes yet",
   "plan.events_open": "{n} open events",
   "plan.events_note": "Routed anew on publication, due times stay",
