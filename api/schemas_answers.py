@@ -115,12 +115,16 @@ class Lineage(BaseModel):
 
 
 class Edition(BaseModel):
-    """An edition; `in_force_from` null means since ever, `pending` that its moment is yet to come."""
+    """An edition; `in_force_from` null means since ever, `pending` that its moment is yet to come.
+
+    `plan` is the one that made it; null for a load, and for one that takes an earlier edition back.
+    """
 
     id: int
     in_force_from: dt.datetime | None
     published_at: dt.datetime
     published_by: str
+    plan: int | None
     note: str | None
     areas_changed: int
     pending: bool

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from api.schemas import Finite, Name, Text
+from api.schemas import Name, Text
+from api.schemas_drawing import Drawing, LineString
 from gridmap import crs
 from gridmap.errors import InvalidInput
 
@@ -18,7 +19,6 @@ Revision = Annotated[
 ]
 Reason = Annotated[Text, Field(min_length=1, max_length=500)]
 Words = Annotated[Text, Field(min_length=1, max_length=2000)]
-Position = Annotated[list[Finite], Field(min_length=2, max_length=3)]
 Grid = Annotated[Code, Field(description="Code of an area inside the plan's scope.")]
 
 
@@ -31,23 +31,6 @@ class PlanIn(_In):
 
     name: Name
     scope: Annotated[Code, Field(description="Code of the area whose inside is redrawn.")]
-
-
-class LineString(_In):
-    """A line as GeoJSON; longitude first."""
-
-    type: Literal["LineString"]
-    coordinates: Annotated[list[Position], Field(min_length=2, max_length=5000)]
-
-
-class Polygon(_In):
-    """A polygon as GeoJSON; longitude first."""
-
-    type: Literal["Polygon"]
-    coordinates: Annotated[
-        list[Annotated[list[Position], Field(min_length=4, max_length=5000)]],
-        Field(min_length=1, max_length=500),
-    ]
 
 
 class _Drawn(_In):
@@ -88,7 +71,7 @@ class Reshape(_Drawn):
     revision: Revision
     op: Literal["reshape"]
     grid: Grid
-    polygon: Polygon
+    polygon: Drawing
 
 
 class Move(_In):
@@ -114,7 +97,7 @@ class Create(_Drawn):
 
     revision: Revision
     op: Literal["create"]
-    polygon: Polygon
+    polygon: Drawing
     kind: Literal["city", "county", "town", "village", "comprehensive", "micro", "dedicated"]
     code: Code | None = None
     name: Name | None = None
@@ -153,6 +136,8 @@ class EditIn(RootModel[Any]):
         asked: dict[str, Any] = self.root.model_dump(
             mode="json", exclude={"revision", "crs"}, exclude_none=True
         )
+        if asked.get("polygon", {}).get("type") == "MultiPolygon":
+            asked["polygon"] = {"type": "Polygon", "coordinates": asked["polygon"]["coordinates"][0]}
         system = crs.normalise(getattr(self.root, "crs", "wgs84"))
         if system != "wgs84":
             for field in {"line", "polygon"} & asked.keys():
@@ -195,7 +180,7 @@ class RejectIn(_In):
     """A plan goes back."""
 
     revision: Revision
-    reason: Reason
+    reason: Annotated[Reason | None, Field(description="Why, for whoever drew it.")] = None
 
 
 class PublishIn(_In):

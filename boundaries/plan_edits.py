@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from boundaries import plan_store, redraw
 from boundaries.draft import Draft, Step
 from boundaries.plan_store import Edit, Plan
 from boundaries.planning import IN_WORK, Desk, require_state
-from gridmap.errors import Conflict
+from gridmap.errors import Conflict, InvalidInput
 
 KEEP_CODES: Final = frozenset({"merge", "move", "rename", "reshape", "retire"})
 
@@ -52,7 +54,29 @@ def applied(desk: Desk, plan: Plan, draft: Draft, request: Mapping[str, Any]) ->
     if request.get("op") not in KEEP_CODES:
         desk.codes_are_mine()
         taken = plan_store.taken_codes(desk.session, plan.id)
-    return redraw.apply(draft, desk.grounds.world(desk.session, draft, desk.settings, taken), request)
+    world = desk.grounds.world(desk.session, draft, desk.settings, taken)
+    try:
+        return redraw.apply(draft, world, request)
+    except InvalidInput as error:
+        if error.code == "unknown_building":
+            _say_where(desk, error)
+        raise
+
+
+def _say_where(desk: Desk, error: InvalidInput) -> None:
+    """Buildings that stand outside the plan get their place, where who draws may see them."""
+    unknown = {str(each["value"]): each for each in error.findings if "value" in each}
+    seen, binds = desk.by.scope("areas").condition("paths")
+    rows = desk.session.execute(
+        sa.text(
+            "SELECT code, ST_X(place) AS lon, ST_Y(place) AS lat FROM building"
+            f" WHERE code = ANY(:unknown) AND valid_to IS NULL AND {seen}"
+        ),
+        {"unknown": list(unknown), **binds},
+    )
+    for row in rows:
+        message = "不在本方案区域内 stands outside the area of this plan"
+        unknown[row.code].update(where=[row.lon, row.lat], message=message)
 
 
 def undo(desk: Desk, number: int, revision: int) -> Drawn:

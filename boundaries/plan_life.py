@@ -87,8 +87,8 @@ def approve(desk: Desk, number: int, revision: int) -> Plan:
     )
 
 
-def reject(desk: Desk, number: int, revision: int, reason: str) -> Plan:
-    """Sends a plan back, with the reason; drawn on again it is a draft again.
+def reject(desk: Desk, number: int, revision: int, reason: str | None = None) -> Plan:
+    """Sends a plan back, with the reason where one is given; drawn on again it is a draft again.
 
     Raises:
         GridmapError: as of `Desk.take`; Conflict `wrong_state`.

@@ -136,10 +136,11 @@ def _holders(parts: Any, face: Any) -> Any:
 
 
 def _not_two(area: PlannedArea, count: int, line: Any) -> InvalidInput:
+    within = shapely.intersection(line, area.geom)
     return refused(
         "not_two_pieces",
         f"此线把 {area.code} 分成 {count} 块，应为 2 块 The line makes {count} pieces of {area.code}, not 2",
-        shapely.intersection(line, area.geom) if shapely.intersects(line, area.geom) else area.geom,
+        area.geom if shapely.is_empty(within) else within,
         measure=count,
         unit="pieces",
     )
@@ -165,7 +166,7 @@ def merge(work: Redrawing, request: Request) -> None:
     into = work.take(code_of(request, "into") if request.get("into") else codes[0])
     others = [work.take(code) for code in codes if code != into.code]
     if not others:
-        raise InvalidInput("至少选两个区域 grids: two areas at least", code="too_few")
+        raise refused("too_few", "至少选两个区域 grids: two areas at least", into.geom, field="grids")
     _absorb(work, into, others, "merge")
 
 
@@ -181,7 +182,11 @@ def retire(work: Redrawing, request: Request) -> None:
 
 def _absorb(work: Redrawing, into: PlannedArea, others: Sequence[PlannedArea], cause: Any) -> None:
     for other in others:
-        if other.kind != into.kind or other.code == into.code:
+        if other.code == into.code:
+            raise refused(
+                "into_itself", f"{into.code} 不能并入自己 cannot go into itself", into.geom, field="into"
+            )
+        if other.kind != into.kind:
             raise refused(
                 "other_kind",
                 f"{other.code} 与 {into.code} 不同类 {other.code} is a {other.kind}, {into.code} a {into.kind}:"
@@ -211,7 +216,7 @@ def rename(work: Redrawing, request: Request) -> None:
     area = work.take(code_of(request, "grid"))
     name = text_of(request, "name")
     if name == area.name:
-        raise InvalidInput("没有变化 This changes nothing", code="nothing_changes")
+        raise refused("nothing_changes", "没有变化 This changes nothing", area.geom, field="name", value=name)
     work.put(replace(area, name=name, touched=False))
 
 
@@ -241,8 +246,11 @@ def _fresh(
     if code is None:
         return work.code_for(kind, parent, polygon, like)
     free = code not in {*work.world.used, *work.draft.base.row, *work.draft.areas}
+    level = work.world.scheme.level(kind)
+    # A parent with a code of its own gives none by the scheme.
+    hangs = level is not None and parent and work.world.scheme.check(parent, level.above) is None
     reason = (
-        work.world.scheme.check(code, kind)
+        work.world.scheme.check(code, kind, parent if hangs else None)
         if free
         else "已用过，退役编码不再使用 was used before, and is never again"
     )

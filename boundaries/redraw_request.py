@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import shapely
 
 from gridmap.errors import InvalidInput
@@ -91,7 +92,7 @@ def drawing(request: Request, field: str, kind: str) -> Any:
     flat = shapely.force_2d(drawn)
     west, south, east, north = shapely.bounds(flat).tolist()
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
-        raise InvalidInput(f"坐标须为度，先经后纬 {field}: degrees, longitude first", code="bad_drawing")
+        raise _no_degrees(field, flat)
     if kind == "Polygon" and not shapely.is_valid(flat):
         reason = shapely.is_valid_reason(flat)
         x, y = shapely.get_coordinates(flat)[0].tolist()
@@ -101,6 +102,20 @@ def drawing(request: Request, field: str, kind: str) -> Any:
             findings=[{"code": "bad_drawing", "where": _place(reason) or [x, y], "message": reason}],
         )
     return flat
+
+
+def _no_degrees(field: str, flat: Any) -> InvalidInput:
+    """Coordinates that are none; there is no place to show, so the first of them is named instead."""
+    places = shapely.get_coordinates(flat)
+    at = int(np.argmax((np.abs(places) > (180, 90)).any(axis=1)))
+    said = f"坐标须为度，先经后纬 {field}: degrees, longitude first"
+    finding = {
+        "code": "bad_drawing",
+        "field": f"{field}[{at}]",
+        "value": places[at].tolist(),
+        "message": said,
+    }
+    return InvalidInput(said, code="bad_drawing", findings=[finding])
 
 
 def _place(reason: str) -> list[float] | None:

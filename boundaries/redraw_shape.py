@@ -27,13 +27,16 @@ def reshape(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
     """What lies in the polygon becomes the area's; what it leaves its neighbours take.
 
     Raises:
-        InvalidInput: `outside_parent`, `swallows`, `nobody_takes`, `nothing_left`; each with a place.
+        InvalidInput: `outside_parent`, `swallows`, `nobody_takes`, `nothing_left`, `not_contiguous` where it would tear
+            a grid apart; each with a place.
     """
     parent = work.get(area.parent or work.draft.scope)
     if parent is not None:
         _require_inside(polygon, parent)
     if work.held(area.code):
+        siblings = work.siblings(area)
         _reshape_by_children(work, area, polygon)
+        work.require_whole([area, *siblings])
         return
     near = _near(
         work.siblings(area), shapely.union(shapely.box(*polygon.bounds), shapely.box(*area.geom.bounds))
@@ -62,6 +65,7 @@ def reshape(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
                 "nobody_takes", f"{area.code} 让出的地无邻格可接 No neighbour can take this land", land
             )
         work.hand_over(land, area.code, None if taker is None else taker.code)
+    work.require_whole([area, *near])
 
 
 def _reshape_by_children(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
@@ -138,6 +142,7 @@ def draw_new(work: Redrawing, area: PlannedArea, polygon: Any) -> None:
     if made.geom.is_empty:
         raise refused("nothing_there", "所画范围内没有可划入的地 No land lies in the polygon", polygon)
     require_one_piece(made.geom, area.code)
+    work.require_whole(siblings)
     work.born(replace(made, touched=False), "create")
 
 

@@ -224,6 +224,24 @@ class Redrawing:
             raise InvalidInput("没有变化 This changes nothing", code="nothing_changes")
         return Step(dict(self._areas), dict(self._causes), dict(self.told))
 
+    def require_whole(self, areas: Iterable[PlannedArea]) -> None:
+        """Refuses an edit that leaves a grid in more parts than it had.
+
+        Args:
+            areas: as they were before it.
+
+        Raises:
+            InvalidInput: `not_contiguous`, with a place in the smallest part.
+        """
+        for before in areas:
+            after = self.get(before.code)
+            if after is None or after.kind not in GRIDS or after.geom is before.geom:
+                continue
+            parts = shapely.get_parts(after.geom)
+            parts = parts[area_m2(parts) >= SPLINTER_M2]
+            if len(parts) > max(1, len(shapely.get_parts(before.geom))):
+                require_one_piece(shapely.MultiPolygon(parts.tolist()), after.code)
+
     def code_for(self, kind: str, parent: str | None, polygon: Any, like: str = "") -> str:
         """A code that was never used: by the scheme, or a number behind that of another where it gives none."""
         used = {*self.world.used, *self.draft.base.row, *self.draft.areas, *self._areas}

@@ -279,11 +279,16 @@ def _code_findings(session: Writer, base: Snapshot, drafts: Sequence[AreaDraft])
 
 
 def editions(session: sa.orm.Session) -> list[dict[str, object]]:
-    """Editions, newest first; `in_force_from` is None for since ever, `pending` says that it is yet to come."""
+    """Editions, newest first.
+
+    `in_force_from` is None for since ever, `pending` says that it is yet to come; `plan` is the one that made it, None
+    for a load and for one that takes an earlier edition back.
+    """
     rows = session.execute(
         sa.text(
-            "SELECT id, nullif(in_force_from, '-infinity') AS in_force_from, published_at, published_by,"
-            " note, areas_changed, in_force_from > clock_timestamp() AS pending FROM edition ORDER BY id DESC"
+            "SELECT e.id, nullif(in_force_from, '-infinity') AS in_force_from, e.published_at, e.published_by,"
+            " p.id AS plan, note, areas_changed, in_force_from > clock_timestamp() AS pending"
+            " FROM edition e LEFT JOIN plan p ON p.edition = e.id ORDER BY e.id DESC"
         )
     ).mappings()
     return [dict(row) for row in rows]

@@ -180,10 +180,9 @@ def _check_moment(session: Session, newest: Newest, order: Order) -> None:
             raise InvalidInput("The moment in force needs a zone", code="bad_moment")
         now = session.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
         if order.moment <= now:
-            raise InvalidInput(
-                f"生效时间已过 {order.moment.isoformat()} is past: an edition is in force from now on or later",
-                code="past_moment",
-            )
+            said = f"生效时间已过 {order.moment.isoformat()} is past: an edition is in force from now on or later"
+            finding = {"field": "effective_from", "value": order.moment.isoformat(), "message": said}
+            raise InvalidInput(said, code="past_moment", findings=[finding])
     if not newest.pending or newest.moment is None:
         return
     if order.moment is None and order.after_pending:

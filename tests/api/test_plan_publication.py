@@ -65,6 +65,8 @@ def test_published_it_is_the_next_edition(county, wp, wa):
     seen = wp.get(f"/api/plans/{plan['id']}").json()
     assert born(seen) == [new]  # against what it was drawn on
     assert opened(wp)["base"] == before + 1
+    editions = wp.get("/api/editions").json()["editions"]
+    assert [each["plan"] for each in (editions[0], editions[-1])] == [plan["id"], None]
 
 
 def households(plan):
@@ -92,7 +94,8 @@ def test_published_for_a_moment_to_come(own_app):
     wp, wa = own_app.as_("wp"), own_app.as_("wa")
     drawn = halved(wp, opened(wp), micro(1, 1, 1), 0.3)
     plan = approved(wp, wa, drawn)
-    assert step(wa, plan, "publish", 422, effective_from="2020-01-01")["code"] == "past_moment"
+    past = step(wa, plan, "publish", 422, effective_from="2020-01-01")
+    assert (past["code"], past["findings"][0]["field"]) == ("past_moment", "effective_from")
     assert step(wa, plan, "publish", 422, effective_from="soon")["code"] == "bad_time"
     assert step(wa, plan, "publish", 422, effective_from="9999-12-31T23:00:00-12:00")["code"] == "bad_time"
     assert wa.get(f"/api/plans/{plan['id']}").json()["state"] == "approved"

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from api.routes import site
 from gridmap.live import Change
+from tests.api.conftest import middle
 from tests.api.planning import (
     EAST,
     MICRO,
@@ -131,6 +132,27 @@ def test_a_failing_edit_leaves_the_plan_as_it_was(county, wp):
     assert stored(county, plan) == before
 
 
+def test_a_building_outside_is_shown_to_who_may_see_it(wp):
+    there = ["b99012600100200101", f"b{EAST}00100101"]
+    refused = step(wp, opened(wp, VILLAGE), "edits", 422, op="move", buildings=there, to=MICRO)
+    mine, of_others = refused["findings"]
+    assert (mine["value"], of_others["value"]) == tuple(there)
+    assert mine["where"] == pytest.approx(middle(0, 2))
+    assert "where" not in of_others
+
+
+def test_a_polygon_may_come_back_as_it_was_given_out(wp):
+    plan = opened(wp)
+    given = features(plan)[MICRO]["geometry"]
+    assert given["type"] == "MultiPolygon"
+    ring = line((0, 0), (1.2, 0), (1.2, 1), (0, 1), (0, 0))["coordinates"]
+    shape = {"type": "MultiPolygon", "coordinates": [[ring]]}
+    drawn = step(wp, plan, "edits", op="reshape", grid=MICRO, polygon=shape)
+    assert geometry(features(drawn)[MICRO]) != geometry(features(plan)[MICRO])
+    two = {"type": "MultiPolygon", "coordinates": shape["coordinates"] * 2}
+    assert step(wp, drawn, "edits", 422, op="reshape", grid=MICRO, polygon=two)["code"] == "invalid_input"
+
+
 def test_from_submission_to_approval(county, wp):
     plan = split(wp, opened(wp))
     assert "submit" in plan["may"]
@@ -190,6 +212,13 @@ def test_rejected_and_withdrawn_plans_are_taken_up_again(county, wp):
     assert step(wp, withdrawn, "undo")["state"] == "draft"
 
 
+def test_a_plan_may_be_rejected_without_a_word(county, wp):
+    plan = step(wp, rename(wp, opened(wp), "甲"), "submit")
+    rejected = step(county.as_("wa"), plan, "reject")
+    assert (rejected["state"], rejected["rejected_reason"]) == ("rejected", None)
+    assert step(county.as_("wa"), rejected, "reject", 409)["code"] == "wrong_state"
+
+
 def test_what_changes_nothing_is_not_submitted(wp):
     plan = opened(wp)
     assert step(wp, plan, "submit", 422)["code"] == "nothing_changed"
@@ -222,6 +251,15 @@ def test_errors_that_the_edition_did_not_have_keep_it_from_being_submitted(count
 def test_codes_of_other_plans_are_not_given_again(wp):
     first, second = split(wp, opened(wp)), split(wp, opened(wp))
     assert len({*born(first), *born(second)}) == 2
+
+
+def test_a_code_that_is_asked_for_hangs_from_the_parent(wp):
+    plan = opened(wp)
+    drawing = {"op": "split", "grid": MICRO, "line": line((0.3, -1), (0.3, 5))}
+    refused = step(wp, plan, "edits", 422, **drawing, code="99012600100100298")
+    assert refused["code"] == "bad_code"
+    assert "not from 990126001001001" in refused["detail"]
+    assert born(step(wp, plan, "edits", **drawing, code="99012600100100198")) == ["99012600100100198"]
 
 
 def test_only_areas_that_differ_or_none(wp):

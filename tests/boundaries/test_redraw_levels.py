@@ -126,6 +126,46 @@ def test_a_new_grid_is_cut_out_of_those_without_others_though_there_are_some_wit
     assert after.take("c3") == draft.take("c3")
 
 
+@pytest.mark.parametrize(
+    ("request_", "torn"),
+    [
+        ({"op": "reshape", "grid": "m3", "polygon": (1, 0, 2, 1, 1.4, 1, 1.6, 2)}, "m4"),
+        ({"op": "create", "kind": "micro", "polygon": (1.4, 1, 1.6, 2)}, "m4"),
+        ({"op": "create", "kind": "comprehensive", "polygon": (3.4, 0, 3.6, 2)}, "c4"),
+    ],
+)
+def test_no_drawing_tears_a_neighbour_apart(draft, request_, torn):
+    corners = request_["polygon"]
+    drawn = shapely.union_all([box(*corners[at : at + 4]) for at in range(0, len(corners), 4)])
+    error = refusal(draft, **{**request_, "polygon": geojson(drawn)})
+    assert error.code == "not_contiguous"
+    assert error.message.startswith(f"{torn} ")
+    assert shapely.intersects(draft.take(torn).geom, shapely.Point(error.findings[0]["where"]))
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({"op": "merge", "grids": ["m1"], "into": "m1"}, "too_few"),
+        ({"op": "retire", "grid": "m1", "into": "m1"}, "into_itself"),
+        ({"op": "rename", "grid": "m1", "name": "m1"}, "nothing_changes"),
+        ({"op": "split", "grid": "m1", "line": line((0.5, 0.5), (0.5, 0.5))}, "not_two_pieces"),
+    ],
+)
+def test_a_refusal_names_the_place(draft, request_, code):
+    error = refusal(draft, **request_)
+    assert error.code == code
+    assert shapely.intersects(draft.take("m1").geom, shapely.Point(error.findings[0]["where"]))
+
+
+@pytest.mark.parametrize("place", [[30.0, 110.0], [1e300, 0.0], [110.0, -90.1]])
+def test_what_is_no_place_is_named_itself(draft, place):
+    drawn = {"type": "LineString", "coordinates": [[110.0, 30.0], place]}
+    error = refusal(draft, op="split", grid="m1", line=drawn)
+    assert error.code == "bad_drawing"
+    assert (error.findings[0]["field"], error.findings[0]["value"]) == ("line[1]", place)
+
+
 def test_a_grid_is_not_reshaped_to_a_splinter(draft):
     tiny = geojson(box(0.5, 0.5, 0.50001, 0.50001))
     assert refusal(draft, op="reshape", grid="m1", polygon=tiny).code == "nothing_left"
