@@ -150,6 +150,7 @@ class LocateQuery(BaseModel):
     lat: float
     crs: str = "wgs84"
     at: str | None = None
+    edition: Annotated[int | None, Field(ge=1, lt=2**31)] = None
     category: Category = "other"
 
 

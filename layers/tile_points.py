@@ -32,6 +32,8 @@ def _cut(geom: str) -> str:
 
 
 def _tile(session: Session, layer: str, rows: str, binds: dict[str, object]) -> bytes:
+    # Rows come in an order of their own: as a table is read by several workers, or from where another reader is, the
+    # same tile would be other bytes each time, with another tag.
     statement = f"SELECT ST_AsMVT(t, :layer, {EXTENT}, 'geom') FROM ({rows}) t WHERE geom IS NOT NULL"
     content = session.execute(sa.text(statement), {**binds, "layer": layer}).scalar_one()
     return bytes(content) if content else b""
@@ -50,7 +52,7 @@ def buildings(session: Session, address: TileAddress, principal: Principal) -> b
     rows = (
         f"SELECT {_cut('geom')} AS geom, code, name, kind, CASE WHEN {counted} THEN households END AS households"
         f" FROM building WHERE geom && {_box()} AND {seen}"
-        " AND valid_from <= current_date AND (valid_to IS NULL OR valid_to > current_date)"
+        " AND valid_from <= current_date AND (valid_to IS NULL OR valid_to > current_date) ORDER BY id"
     )
     return _tile(session, "buildings", rows, {**binds, **more, **_place(address)})
 
@@ -70,7 +72,7 @@ def streets(session: Session, address: TileAddress, scope: Scope, snapshot: Snap
         binds = {"scope": list(scope.paths), "edition": snapshot.edition}
     rows = (
         f"SELECT {_cut('geom')} AS geom, class, name FROM street"
-        f" WHERE geom && {_box()} AND class = ANY(:classes) AND {seen}"
+        f" WHERE geom && {_box()} AND class = ANY(:classes) AND {seen} ORDER BY id"
     )
     return _tile(session, "streets", rows, {**binds, **_place(address), "classes": classes})
 

@@ -9,6 +9,7 @@ from api import problems
 from api.deps import ThePrincipal, TheService, comma_list
 from api.routes.events import event_filter
 from api.routes.heat import heat_query
+from api.routes.places import boundaries_of
 from api.schemas import EventQuery, HeatAsked
 from gridmap import sight
 from layers.heat import HeatQuery
@@ -46,13 +47,21 @@ def vector_tile(  # noqa: PLR0913  # what FastAPI injects
     principal: ThePrincipal,
     events: Annotated[EventQuery, Query()],
     heat: Annotated[HeatAsked, Query()],
+    edition: Annotated[
+        int | None, Query(ge=1, lt=2**31, description="Of areas and grids: the boundaries of that edition.")
+    ] = None,
+    at: Annotated[
+        str | None, Query(description="Of areas and grids: the boundaries in force at a moment.")
+    ] = None,
 ) -> Response:
     """Vector tiles: areas, grids, buildings, streets, events, heat; filters as in /api/events and /api/heat."""
+    drawn = layer in {"areas", "grids"}
+    snapshot = boundaries_of(service, edition, at) if drawn else service.memory.snapshot
     kinds = comma_list(request.query_params.get("kind"))
     query = TileQuery(
         layer=layer,
         address=TileAddress(z, x, y),
-        kinds=kinds if layer in {"areas", "grids"} else (),
+        kinds=kinds if drawn else (),
         crs=heat.crs,
         events=event_filter(events, service),
         heat=heat_query(heat, service) if layer == "heat" else HeatQuery(),
@@ -60,7 +69,7 @@ def vector_tile(  # noqa: PLR0913  # what FastAPI injects
     )
     seen = {"events": sight.rows, "heat": sight.counts}.get(layer)
     with service.database.reader(seen(principal) if seen else None) as session:
-        found = tile(session, service.memory.snapshot, query, principal)
+        found = tile(session, snapshot, query, principal)
     headers = {"Cache-Control": CACHE, "Vary": "Authorization, Cookie"}
     if found is None:
         return Response(status_code=204, headers=headers)

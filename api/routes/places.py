@@ -58,10 +58,10 @@ async def locate(request: Request) -> Response:
     except ValidationError as error:
         raise problems.invalid(error) from error
     x, y = to_wgs84(asked.lon, asked.lat, reference_systems.normalise(asked.crs))
-    when = moment(asked.at, "at", service.settings)
     memory = service.memory
-    # Boundaries of another time may have to be read first.
-    snapshot = await to_thread.run_sync(memory.at, when) if when else memory.snapshot
+    snapshot = memory.snapshot
+    if asked.at or asked.edition:  # boundaries of another time may have to be read first
+        snapshot = await to_thread.run_sync(boundaries_of, service, asked.edition, asked.at)
     answer = locating.locate(snapshot, memory.roster, x, y, asked.category, service.settings.tolerance_m)
     # Also what lies in no area at all: else the answer would say where others' areas end.
     if not scope.holds_any(answer.paths):
@@ -69,7 +69,7 @@ async def locate(request: Request) -> Response:
     return shapes.json_response(shaped(snapshot, memory, answer, language_of(request)))
 
 
-def _snapshot(service: Service, edition: int | None, at: str | None) -> Snapshot:
+def boundaries_of(service: Service, edition: int | None, at: str | None) -> Snapshot:
     """The boundaries asked for, by number, by moment, or the present ones.
 
     Raises:
@@ -108,7 +108,7 @@ def areas(  # noqa: PLR0913  # the query's parameters
 ) -> Response:
     """Areas as GeoJSON in the order of their codes; `within` an area means all below it."""
     scope = principal.require("areas")
-    snapshot = _snapshot(service, edition, at)
+    snapshot = boundaries_of(service, edition, at)
     keep = _in_scope(snapshot, scope)
     if kind:
         for each in comma_list(kind):
@@ -168,7 +168,7 @@ def area(  # the query's parameters
 ) -> Response:
     """One area as a GeoJSON feature."""
     scope = principal.require("areas")
-    snapshot = _snapshot(service, edition, at)
+    snapshot = boundaries_of(service, edition, at)
     row = _visible(snapshot, scope, code)
     body = area_features(
         snapshot, np.array([row]), crs=reference_systems.normalise(crs), geometry=True, following=None

@@ -52,6 +52,8 @@ def test_published_it_is_the_next_edition(county, wp, wa):
     before = newest(county)
     drawn = cut(wp, opened(wp), 1, 1, 1)
     (new,) = born(drawn)
+    tile = "/api/tiles/grids/12/3322/1689.mvt"
+    tag = wp.get(tile).headers["etag"]
     plan = step(wa, approved(wp, wa, drawn), "publish")
     assert (plan["state"], plan["edition"], plan["published_by"]) == ("published", before + 1, "wa")
     assert plan["may"] == ["revert"]
@@ -65,6 +67,15 @@ def test_published_it_is_the_next_edition(county, wp, wa):
     seen = wp.get(f"/api/plans/{plan['id']}").json()
     assert born(seen) == [new]  # against what it was drawn on
     assert opened(wp)["base"] == before + 1
+    assert wp.get(tile).headers["etag"] != tag
+    assert wp.get(tile, params={"edition": before}).headers["etag"] == tag
+    assert wp.get(tile, params={"at": plan["in_force_from"]}).headers["etag"] != tag
+    assert wp.get(tile, params={"edition": before + 100}).json()["code"] == "unknown_edition"
+    there = {"lon": WEST + SIDE * 0.5, "lat": SOUTH + SIDE * 0.5}
+    for asked in ({"edition": before}, {}):
+        answer = wp.get("/api/locate", params={**there, **asked}).json()
+        assert answer["edition"] == asked.get("edition", before + 1)
+    assert wp.get("/api/locate", params={**there, "edition": before + 100}).status_code == 404
     editions = wp.get("/api/editions").json()["editions"]
     assert [each["plan"] for each in (editions[0], editions[-1])] == [plan["id"], None]
 
