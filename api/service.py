@@ -171,6 +171,10 @@ class Service:
         self.identities.forget()
         self.hub.publish([])  # open streams look anew at who they speak to
 
+    def published(self) -> None:
+        """An edition was published here: this process serves it before it says so."""
+        self._on_topic("edition")
+
     def _on_topic(self, topic: str) -> None:
         if topic in {"edition", "everything"}:
             self.memory.refresh_boundaries()

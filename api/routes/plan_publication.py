@@ -41,6 +41,7 @@ def publish(
     when = _moment(service, asked.effective_from)
     with desk(service, principal, EVERYTHING) as at:
         published = plan_publish.publish_plan(at, plan, asked.revision, when)
+    service.published()
     with desk(service, principal) as at:  # intake waits for the commit, not for this
         return answer(service, at, plan_edits.Drawn(published, at.draft(published)), areas)
 
@@ -57,6 +58,7 @@ def revert(
     when = _moment(service, asked.effective_from)
     with desk(service, principal, EVERYTHING) as at:
         taken_back = plan_publish.revert_plan(at, plan, asked.revision, asked.reason, when)
+    service.published()
     with desk(service, principal) as at:
         return answer(service, at, plan_edits.Drawn(taken_back, at.draft(taken_back)), areas)
 

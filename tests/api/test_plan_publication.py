@@ -80,6 +80,17 @@ def test_published_it_is_the_next_edition(county, wp, wa):
     assert [each["plan"] for each in (editions[0], editions[-1])] == [plan["id"], None]
 
 
+def test_who_is_told_that_it_is_published_finds_it(county, wp, wa, monkeypatch):
+    monkeypatch.setattr(county.service.live, "changed", lambda: None)  # whoever listens hears of it later
+    for number in range(3):
+        name = f"现行{number}"
+        plan = step(wa, approved(wp, wa, rename(wp, opened(wp), name)), "publish")
+        found = wp.get("/api/areas/99012600100100102").json()["properties"]
+        assert (found["edition"], found["name"]) == (plan["edition"], name)
+    back = step(wa, plan, "revert", reason="撤")
+    assert wp.get("/api/editions").json()["current"] == plan["edition"] + 1, back
+
+
 def households(plan):
     return sum(
         each["properties"]["households"]
