@@ -11,13 +11,13 @@ from typing import IO
 import click
 import orjson
 
-from api.deps import moment
 from api.operator import Tool
 from gridmap.access import Scope
 from gridmap.audit import OPERATOR, Entry, Wanted, page, record
 from gridmap.audit_chain import Head, head, seal
 from gridmap.audit_verify import verify as check
 from gridmap.errors import InvalidInput
+from gridmap.periods import moment
 
 PAGE = 1000
 
@@ -106,8 +106,8 @@ def export(  # click hands over options by name
         action,
         target,
         area,
-        moment(since, "--from", tool.settings),
-        moment(until, "--to", tool.settings),
+        moment(since, "--from", tool.settings.time_zone),
+        moment(until, "--to", tool.settings.time_zone),
     )
     given = {"actor": actor, "action": action, "object": target, "area": area, "from": since, "to": until}
     filters = {name: value for name, value in given.items() if value}

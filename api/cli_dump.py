@@ -1,19 +1,17 @@
 """`gridmap dump`: what the database holds, into files, each with a mark of who took it out and why."""
 
 import datetime as dt
-import re
 import sys
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
 from api.cli_load import Tool
 from gridmap.errors import InvalidInput
+from gridmap.periods import moment
 
 NOUNS = ("areas", "buildings", "streets", "events")
 NO_REASON = "no reason given"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @click.command()
@@ -48,8 +46,8 @@ def dump(  # click hands over options by name
     from gridmap.audit import OPERATOR, Entry, record  # noqa: PLC0415  # SQLAlchemy, as below
 
     zone = tool.settings.time_zone
-    moment = _moment(at, zone) if at else None
-    today = (moment or dt.datetime.now(dt.UTC)).astimezone(zone).date()
+    then = moment(at, "--at", tool.settings.time_zone)
+    today = (then or dt.datetime.now(dt.UTC)).astimezone(zone).date()
     why = _reason(noun, reason)
     with tool.database().writer() as session:  # before anything is read
         detail = {"file": file.name, "kind": kind, "at": at, "user": tool.user}
@@ -63,7 +61,7 @@ def dump(  # click hands over options by name
         "at": at,
     }
     with tool.database().reader() as session:
-        rows = write(session, noun, file, kind=kind, system=crs, at=moment, today=today, mark=mark)
+        rows = write(session, noun, file, kind=kind, system=crs, at=then, today=today, mark=mark)
     click.echo(f"写出 written {rows} → {file}")
 
 
@@ -89,19 +87,3 @@ def _reason(noun: str, given: str | None) -> str | None:
 def _is_asked() -> bool:
     """Whether a person sits there."""
     return sys.stdin.isatty()
-
-
-def _moment(text: str, zone: ZoneInfo) -> dt.datetime:
-    try:
-        if _DAY.fullmatch(text):
-            return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), zone)
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput(
-            f"--at {text!r}: write 2026-01-31 or 2026-01-31T08:00:00+08:00", code="bad_time"
-        ) from error
-    if moment.tzinfo is None:
-        raise InvalidInput(
-            f"--at {text!r}: a time needs a zone, for example +08:00", code="missing_time_zone"
-        )
-    return moment

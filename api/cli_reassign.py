@@ -2,8 +2,8 @@
 
 import click
 
-from api.deps import moment
 from api.operator import Tool
+from gridmap.periods import moment
 
 
 @click.command()
@@ -27,8 +27,8 @@ def reassign(
 
     which = Which(
         Scope(None),
-        moment(since, "--from", tool.settings),
-        moment(until, "--to", tool.settings),
+        moment(since, "--from", tool.settings.time_zone),
+        moment(until, "--to", tool.settings.time_zone),
         only_open=not closed,
         area=area,
     )

@@ -1,6 +1,5 @@
 """What routes ask for: the service, who asks, a session whose transaction the edge owns, the language."""
 
-import datetime as dt
 import math
 from collections.abc import Iterator
 from typing import Annotated
@@ -13,7 +12,6 @@ from gridmap import crs, sight
 from gridmap.access import Principal
 from gridmap.db import Reader, Writer
 from gridmap.errors import InvalidInput, Unauthorised
-from gridmap.settings import Settings
 
 
 def service_of(request: Request) -> Service:
@@ -121,34 +119,6 @@ async def language(request: Request) -> str:
 
 
 TheLanguage = Annotated[str, Depends(language)]
-
-
-def moment(text: str | None, name: str, settings: Settings) -> dt.datetime | None:
-    """A time from a query: RFC 3339 with its zone, or a plain date, which is midnight in the configured zone.
-
-    Raises:
-        InvalidInput: it is neither.
-    """
-    if not text:
-        return None
-    try:
-        if len(text) == 10:
-            return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), settings.time_zone)
-        # A plus sign in a query string arrives as a space where the client did not escape it.
-        parsed = dt.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-    except ValueError as error:
-        raise _no_moment(text, name) from error
-    if parsed.tzinfo is None:
-        raise _no_moment(text, name)
-    return parsed
-
-
-def _no_moment(text: str, name: str) -> InvalidInput:
-    return InvalidInput(
-        f"{name}={text[:40]!r} is no time: RFC 3339 with a zone (2026-08-24T13:51:00+08:00) or a date (2026-08-24)",
-        code="bad_time",
-        findings=[{"field": name, "value": text[:40], "message": "RFC 3339 with a zone, or a date"}],
-    )
 
 
 def comma_list(text: str | None) -> tuple[str, ...]:

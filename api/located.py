@@ -4,13 +4,13 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from api import shapes
-from api.deps import moment
 from api.schemas import to_wgs84
 from gridmap import crs as reference_systems
 from gridmap import locating
 from gridmap.errors import InvalidInput
 from gridmap.events import CATEGORIES
 from gridmap.memory import Memory
+from gridmap.periods import moment
 from gridmap.reasons import area_in_words, in_words
 from gridmap.snapshot import Snapshot
 
@@ -46,7 +46,7 @@ def located(  # the command's options
     x, y = to_wgs84(lon, lat, reference_systems.normalise(crs))
     memory = Memory(tool.database(), tool.settings.time_zone)
     memory.refresh()
-    when = moment(at, "at", tool.settings) or dt.datetime.now(dt.UTC)
+    when = moment(at, "at", tool.settings.time_zone) or dt.datetime.now(dt.UTC)
     snapshot = memory.at(when)
     answer = locating.locate(snapshot, memory.roster, x, y, category, tool.settings.tolerance_m)
     return shaped(snapshot, memory, answer, language)

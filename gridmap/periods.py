@@ -84,3 +84,31 @@ def a_year_before(moment: dt.datetime) -> dt.datetime:
         if moment.year <= 1:
             raise InvalidInput("There is no year before the first", code="bad_period") from None
         return moment.replace(year=moment.year - 1, day=28)
+
+
+def moment(text: str | None, name: str, zone: ZoneInfo) -> dt.datetime | None:
+    """A time as people and programs write it: RFC 3339 with its zone, or a plain date, which is midnight in `zone`.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if not text:
+        return None
+    try:
+        if len(text) == 10:
+            return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), zone)
+        # A plus sign in a query string arrives as a space where the client did not escape it.
+        parsed = dt.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    except ValueError as error:
+        raise _no_moment(text, name) from error
+    if parsed.tzinfo is None:
+        raise _no_moment(text, name)
+    return parsed
+
+
+def _no_moment(text: str, name: str) -> InvalidInput:
+    return InvalidInput(
+        f"{name}={text[:40]!r} is no time: RFC 3339 with a zone (2026-08-24T13:51:00+08:00) or a date (2026-08-24)",
+        code="bad_time",
+        findings=[{"field": name, "value": text[:40], "message": "RFC 3339 with a zone, or a date"}],
+    )

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import AuditReader, ThePrincipal, TheService, moment
+from api.deps import AuditReader, ThePrincipal, TheService
 from api.schemas_accounts import AuditPage, AuditQuery
 from gridmap import audit
 from gridmap.audit import Entry, Wanted
 from gridmap.audit_chain import head
 from gridmap.errors import InvalidInput
+from gridmap.periods import moment
 
 router = APIRouter(prefix="/api/audit", tags=["audit"])
 LARGEST_PAGE = 1000
@@ -36,8 +37,8 @@ def records(
         asked.action or None,
         asked.object or None,
         asked.area or None,
-        moment(asked.since, "from", service.settings),
-        moment(asked.to, "to", service.settings),
+        moment(asked.since, "from", service.settings.time_zone),
+        moment(asked.to, "to", service.settings.time_zone),
     )
     if wanted.area is not None and not (wanted.area.isascii() and wanted.area.replace("_", "").isalnum()):
         raise InvalidInput("area is a code: letters, digits and _", code="bad_area")

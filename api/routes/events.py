@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import EventsReader, TheLanguage, ThePrincipal, TheService, bbox, comma_list, moment, near
+from api.deps import EventsReader, TheLanguage, ThePrincipal, TheService, bbox, comma_list, near
 from api.recording import text_read
 from api.schemas import EventCounts, EventOut, EventQuery, FeatureCollection
 from api.schemas_answers import History
@@ -18,6 +18,7 @@ from gridmap.access import Principal
 from gridmap.errors import InvalidInput
 from gridmap.event_queries import EventFilter
 from gridmap.events import CATEGORIES, STATES
+from gridmap.periods import moment
 from gridmap.reasons import as_told
 
 router = APIRouter(prefix="/api/events", tags=["events"])
@@ -47,8 +48,8 @@ def event_filter(asked: EventQuery, service: Service) -> EventFilter:
         worker=asked.worker,
         unit=asked.unit,
         overdue=asked.overdue,
-        since=moment(asked.since, "from", service.settings),
-        until=moment(asked.to, "to", service.settings),
+        since=moment(asked.since, "from", service.settings.time_zone),
+        until=moment(asked.to, "to", service.settings.time_zone),
         near=near(asked.near, system),
         radius_m=asked.radius_m,
     )

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from api import problems, recording, shapes
-from api.deps import CountsReader, TheLanguage, ThePrincipal, TheService, comma_list, moment
+from api.deps import CountsReader, TheLanguage, ThePrincipal, TheService, comma_list
 from api.schemas import FeatureCollection, HeatAsked
 from api.service import Service
 from gridmap import crs as reference_systems
+from gridmap.periods import moment
 from gridmap.withholding import Audience
 from layers.heat import HeatQuery, heat
 from layers.page import heat_map_page
@@ -57,8 +58,8 @@ def heat_query(asked: HeatAsked, service: Service) -> HeatQuery:
         area=asked.area or None,
         categories=comma_list(asked.category),
         subcategories=comma_list(asked.subcategory),
-        since=moment(asked.since, "from", service.settings),
-        until=moment(asked.to, "to", service.settings),
+        since=moment(asked.since, "from", service.settings.time_zone),
+        until=moment(asked.to, "to", service.settings.time_zone),
         measure=asked.measure,
         boundaries=asked.boundaries,
         compare=asked.compare,

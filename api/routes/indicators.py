@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import CountsReader, ThePrincipal, TheService, comma_list, moment
+from api.deps import CountsReader, ThePrincipal, TheService, comma_list
 from api.schemas import IndicatorsAsked
 from api.schemas_answers import Indicators
 from gridmap import stats
-from gridmap.periods import Period
+from gridmap.periods import Period, moment
 from gridmap.withholding import Audience
 
 router = APIRouter(prefix="/api", tags=["indicators"])
@@ -29,7 +29,7 @@ def indicators(
     principal.require("counts")
     settings, snapshot = service.settings, service.memory.snapshot
     audience = Audience.of(principal, settings.withhold_below)
-    since, until = moment(asked.since, "from", settings), moment(asked.to, "to", settings)
+    since, until = moment(asked.since, "from", settings.time_zone), moment(asked.to, "to", settings.time_zone)
     period = Period.of(since, until, shapes.now())
     question = stats.Question(area=asked.area or None, period=period, categories=comma_list(asked.category))
     said: dict[str, object] = {"from": period.since, "to": period.until}

@@ -20,7 +20,6 @@ from api.deps import (
     bbox,
     comma_list,
     language_of,
-    moment,
     principal_of,
     service_of,
 )
@@ -34,6 +33,7 @@ from gridmap import locating
 from gridmap.access import Scope
 from gridmap.errors import InvalidInput, NotFound
 from gridmap.in_force import IN_FORCE
+from gridmap.periods import moment
 from gridmap.snapshot import KINDS, Snapshot
 from layers.features import area_features
 
@@ -75,7 +75,7 @@ def boundaries_of(service: Service, edition: int | None, at: str | None) -> Snap
     Raises:
         NotFound: there is no such edition.
     """
-    when = moment(at, "at", service.settings)
+    when = moment(at, "at", service.settings.time_zone)
     if edition is None:
         return service.memory.at(when) if when else service.memory.snapshot
     with service.database.reader() as session:

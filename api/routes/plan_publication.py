@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api import problems, shapes
-from api.deps import ThePrincipal, TheReader, TheService, moment
+from api.deps import ThePrincipal, TheReader, TheService
 from api.routes.plans import STEP, Areas, Number, answer, desk
 from api.schemas import LATEST
 from api.schemas_plans import Comment, CommentIn, Comments, PublishIn, RebaseIn, RevertIn
 from api.service import Service
 from boundaries import plan_comments, plan_edits, plan_publish, plan_rebase
 from gridmap.errors import InvalidInput
+from gridmap.periods import moment
 from gridmap.sight import EVERYTHING
 
 router = APIRouter(prefix="/api/plans", tags=["plans"])
@@ -64,7 +65,7 @@ def revert(
 
 
 def _moment(service: Service, text: str | None) -> dt.datetime | None:
-    when = moment(text, "effective_from", service.settings)
+    when = moment(text, "effective_from", service.settings.time_zone)
     if when is not None and not when < LATEST:
         raise InvalidInput(f"effective_from must lie before {LATEST.year}", code="bad_time")
     return when

@@ -4,11 +4,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import problems
-from api.deps import ThePrincipal, TheService, moment
+from api.deps import ThePrincipal, TheService
 from api.schemas import ReassignIn, ReassignOut
 from api.shapes import json_response
 from gridmap import sight
 from gridmap.audit import Entry, record
+from gridmap.periods import moment
 from gridmap.reassignment import Which, reassign
 
 router = APIRouter(prefix="/api/events", tags=["events"])
@@ -26,8 +27,8 @@ def reassign_events(service: TheService, principal: ThePrincipal, asked: Reassig
     principal.require("act")
     which = Which(
         principal.reach("act"),
-        moment(asked.since, "from", service.settings),
-        moment(asked.to, "to", service.settings),
+        moment(asked.since, "from", service.settings.time_zone),
+        moment(asked.to, "to", service.settings.time_zone),
         only_open=not asked.closed,
         area=asked.area,
     )

@@ -292,18 +292,14 @@ def parsers() -> dict[str, tuple[Callable[[Any], object], tuple[str, ...]]]:
     from boundaries import fields, values
     from gridmap import crs
     from gridmap.codes import DEFAULT, Scheme
-    from gridmap.periods import Period
-    from gridmap.settings import Settings
+    from gridmap.periods import Period, moment
 
-    settings = Settings(home=Path("/nowhere"), secret_key="for tests only")
     zone = ZoneInfo("Asia/Shanghai")
     tokens = Tokens("for tests only")
 
     def period(text: str) -> object:
         since, _, until = text.partition("/")
-        asked = Period.of(
-            deps.moment(since, "from", settings), deps.moment(until, "to", settings), shapes.now()
-        )
+        asked = Period.of(moment(since, "from", zone), moment(until, "to", zone), shapes.now())
         asked.year_before()
         asked.previous()
         return asked.days(zone)
@@ -333,7 +329,7 @@ def parsers() -> dict[str, tuple[Callable[[Any], object], tuple[str, ...]]]:
                  ("990126", "990126001001", "99012600100100101", "990126001001901")),
         "code scheme": (Scheme.from_text, ("province:2,city:2,county:2,town:3@county:1-899", "a:1")),
         "reference system": (system, ("EPSG:4490", "gcj02", "wgs84", "EPSG:3857", "urn:ogc:def:crs:EPSG::4549")),
-        "moment": (lambda text: deps.moment(text, "at", settings), moments),
+        "moment": (lambda text: moment(text, "at", zone), moments),
         "period": (period, ("2026-08-01/2026-09-01", "2025-08-24T13:51:00+08:00/", "/2026-01-01")),
         "cursor": (cursor, marks),
         "bbox": (lambda text: deps.bbox(text, "gcj02"), ("112,30,113,31", "-180,-90,180,90")),

@@ -265,7 +265,7 @@ def test_dump_as_of_a_moment(furnished, frame, tmp_path):
     furnished("dump", "events", tmp_path / "e.csv", "--at", "2026-03-02")
     assert "written 1" not in furnished("dump", "events", tmp_path / "e.csv", "--at", "2026-03-03").output
     assert (
-        "needs a zone"
+        "RFC 3339 with a zone"
         in furnished("dump", "areas", tmp_path / "x.csv", "--at", "2026-03-01T08:00", code=1).output
     )
 
