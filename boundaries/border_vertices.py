@@ -79,16 +79,6 @@ def outer_edges(edges: Edges) -> Mask:
     return alone
 
 
-def new_vertices(area: Area, polygons: Shapes) -> NewVertices:
-    """Which vertices the border of a coverage has that the area it tiles has not, and on which edges.
-
-    Args:
-        area: Polygon or MultiPolygon.
-        polygons: a valid coverage that tiles it.
-    """
-    return located(area, outer_vertices(edges_of(polygons)))
-
-
 def outer_vertices(edges: Edges) -> Floats:
     """The vertices of a coverage's own border, each once."""
     return np.unique(edges.ends[outer_edges(edges)].reshape(-1, 2), axis=0)

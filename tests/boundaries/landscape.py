@@ -3,7 +3,8 @@
 import numpy as np
 import shapely
 
-from boundaries.border_vertices import new_vertices, with_vertices
+from boundaries.border_vertices import located, outer_vertices, with_vertices
+from boundaries.check_edges import edges_of
 from boundaries.repair import make_valid
 
 LON, LAT, METRE = 112.0, 30.0, 1e-5  # a "metre" here is some 10 % off, which matters to nothing
@@ -94,6 +95,11 @@ def streets(count, rng, scope=None):
         ring = shapely.get_coordinates(scope)[: int(rng.integers(2, 12))]
         found.append(shapely.LineString(ring + rng.choice([0.0, 1e-9, 1e-5])))
     return shapes(*found)
+
+
+def new_vertices(scope, polygons):
+    """Which vertices the border of a coverage has that the area it tiles has not, and on which edges."""
+    return located(scope, outer_vertices(edges_of(polygons)))
 
 
 def tiles(scope, polygons):

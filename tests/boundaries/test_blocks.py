@@ -7,11 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boundaries.blocks import blocks_of
-from boundaries.border_vertices import keys, new_vertices, vertices_of, with_vertices, without_vertices
+from boundaries.border_vertices import keys, vertices_of, with_vertices, without_vertices
 from gridmap.crs import area_m2, distance_m
 from gridmap.crs_measures import plane_at
 from gridmap.errors import InvalidInput
-from tests.boundaries.landscape import METRE, area, box, line, place, polygon, shapes, streets, tiles
+from tests.boundaries.landscape import (
+    METRE,
+    area,
+    box,
+    line,
+    new_vertices,
+    place,
+    polygon,
+    shapes,
+    streets,
+    tiles,
+)
 
 SCOPE = box(0, 0, 100, 100)
 

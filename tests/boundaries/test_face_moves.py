@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boundaries.blocks import blocks_of
-from boundaries.border_vertices import new_vertices, with_vertices
+from boundaries.border_vertices import with_vertices
 from boundaries.exact import combine
 from boundaries.face_graph import contact_m, graph_of
 from boundaries.face_moves import moved, planned_move
@@ -182,4 +182,3 @@ def test_moves_on_any_land_are_exact(seed):
         assert (faces.building[move.along] < 0).all()
     after = check(faces, move, taker)
     assert after.scope.geom_type == "Polygon"
-    assert len(new_vertices(giver, shapes(after.scope))) >= 0
