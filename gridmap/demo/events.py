@@ -1,6 +1,8 @@
 """Two years of events: what happened becomes what was reported, whose it was, and what became of it."""
 
+from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 import h3.api.basic_int as h3
 import numpy as np
@@ -41,17 +43,9 @@ def report(
     buildings, beside = homes
     now, rng = when
     happened = scenes.happen(size.events, layout, buildings, now, rng)
-    reported_at, source = _reports(happened, now, rng)
-    order = np.lexsort((np.arange(len(reported_at)), reported_at))
-    topic, micro = happened.topic[order], happened.micro[order]
-    reported_at, source = reported_at[order], source[order]
-    occurred_at = happened.occurred_at[order]
-    sent = _as_sent(happened.lon[order], happened.lat[order], source, rng)
-    count = len(topic)
-    without = (rng.random(count) < WITHOUT_PLACE) & (micro >= 0)
-    for column in ("x", "y", "lon", "lat", "accuracy_m"):
-        sent[column][without] = np.nan
-    sent["crs"][without] = -1
+    happened, reported_at, source = _in_order(happened, *_reports(happened, now, rng))
+    topic, micro, count = happened.topic, happened.micro, len(source)
+    sent, without = _as_sent(happened, source, rng)
     found = places.locate(layout.areas, sent["lon"], sent["lat"])
     owner, leaf, method, held, paths = _placed(layout, found, micro, without, rng)
     nobody = (method == METHODS.index("none")) & (reported_at > now.timestamp() - UNCLAIMED_S)
@@ -62,7 +56,36 @@ def report(
         layout.areas, staff[0], (method, owner, leaf, found.distance_m), (worker, unit, level)
     )
     texts = np.array([len(each.texts) for each in TOPICS])[topic]
-    vocabulary: dict[str, tuple[str, ...]] = {
+    as_sent: dict[str, Any] = sent | {"crs": sent["crs"].astype(np.int64)}
+    return Events(
+        vocabulary=_vocabulary(paths, reasons),
+        source=source,
+        external_id=_external_ids(source, reported_at),
+        category=np.array([CATEGORIES.index(each.category) for each in TOPICS])[topic],
+        subcategory=topic,
+        urgency=urgency,
+        occurred_at=happened.occurred_at,
+        reported_at=reported_at,
+        **as_sent,
+        method=method,
+        distance_m=found.distance_m,
+        owner=owner,
+        leaf=leaf,
+        paths=held,
+        cell=cells(sent["lon"], sent["lat"]),
+        worker=worker,
+        unit=unit,
+        why=why,
+        **vars(courses),
+        wording=(rng.random(count) * texts).astype(np.int64),
+        street=np.where(micro >= 0, beside[micro], -1),
+        number=rng.integers(1, 240, count),
+    )
+
+
+def _vocabulary(paths: tuple[str, ...], reasons: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """What the numbers in the columns stand for."""
+    return {
         "source": SOURCES,
         "category": CATEGORIES,
         "subcategory": tuple(each.code for each in TOPICS),
@@ -73,42 +96,15 @@ def report(
         "paths": paths,
         "why": reasons,
     }
-    return Events(
-        vocabulary=vocabulary,
-        source=source,
-        external_id=_external_ids(source, reported_at),
-        category=np.array([CATEGORIES.index(each.category) for each in TOPICS])[topic],
-        subcategory=topic,
-        urgency=urgency,
-        occurred_at=occurred_at,
-        reported_at=reported_at,
-        lon=sent["lon"],
-        lat=sent["lat"],
-        x=sent["x"],
-        y=sent["y"],
-        crs=sent["crs"].astype(np.int64),
-        accuracy_m=sent["accuracy_m"],
-        method=method,
-        distance_m=found.distance_m,
-        owner=owner,
-        leaf=leaf,
-        paths=held,
-        cell=cells(sent["lon"], sent["lat"]),
-        status=courses.status,
-        revision=courses.revision,
-        worker=worker,
-        unit=unit,
-        why=why,
-        accept_due_at=courses.accept_due_at,
-        resolve_due_at=courses.resolve_due_at,
-        accepted_at=courses.accepted_at,
-        resolved_at=courses.resolved_at,
-        verified_at=courses.verified_at,
-        closed_at=courses.closed_at,
-        wording=(rng.random(count) * texts).astype(np.int64),
-        street=np.where(micro >= 0, beside[micro], -1),
-        number=rng.integers(1, 240, count),
-    )
+
+
+def _in_order(
+    happened: scenes.Happenings, reported_at: Floats, source: Ints
+) -> tuple[scenes.Happenings, Floats, Ints]:
+    """The same in the order of reporting."""
+    order = np.lexsort((np.arange(len(reported_at)), reported_at))
+    columns = {each.name: getattr(happened, each.name)[order] for each in fields(happened)}
+    return scenes.Happenings(**columns), reported_at[order], source[order]
 
 
 def _reports(happened: scenes.Happenings, now: datetime, rng: np.random.Generator) -> tuple[Floats, Ints]:
@@ -129,8 +125,11 @@ def _reports(happened: scenes.Happenings, now: datetime, rng: np.random.Generato
     return np.floor(happened.occurred_at + delay), source
 
 
-def _as_sent(lon: Floats, lat: Floats, source: Ints, rng: np.random.Generator) -> dict[str, Floats]:
-    """Coordinates as the source sent them, and the WGS-84 place that follows from them."""
+def _as_sent(
+    happened: scenes.Happenings, source: Ints, rng: np.random.Generator
+) -> tuple[dict[str, Floats], Flags]:
+    """Coordinates as the source sent them, and the WGS-84 place that follows from them; which came without."""
+    lon, lat = happened.lon, happened.lat
     count = len(lon)
     chance = np.array([0.01, 0.0, 0.05, 0.3])[source]
     shifted = rng.random(count) < chance
@@ -141,10 +140,14 @@ def _as_sent(lon: Floats, lat: Floats, source: Ints, rng: np.random.Generator) -
     lon[shifted], lat[shifted] = crs.convert(x[shifted], y[shifted], "gcj02", "wgs84")
     low, high = np.array([ACCURACY_M[name] for name in SOURCES]).T
     accuracy = low[source] + (high - low)[source] * rng.beta(1.2, 2.5, count)
-    return {
+    sent = {
         "x": x, "y": y, "lon": lon, "lat": lat, "crs": shifted.astype(np.float64),
         "accuracy_m": np.round(accuracy, 1),
     }  # fmt: skip
+    without: Flags = (rng.random(count) < WITHOUT_PLACE) & (happened.micro >= 0)
+    for name, column in sent.items():
+        column[without] = -1 if name == "crs" else np.nan
+    return sent, without
 
 
 def _placed(
