@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import shapely
 import sqlalchemy as sa
 
@@ -161,13 +162,14 @@ class _Block:
         words: list[tuple[object, ...]] = []
         history: list[tuple[object, ...]] = []
         log: list[tuple[object, ...]] = []
-        for (_, event, draft, placement), before in zip(fresh, then, strict=True):
+        geoms = _ewkb([draft for _, _, draft, _ in fresh])
+        for (_, event, draft, placement), before, geom in zip(fresh, then, geoms, strict=True):
             row = event_parameters(edition, draft, placement, before, self._now)
             candidates = self._memory.roster.candidates(draft.category, placement.chain, self._now)
             given = assign(candidates, load)
             paths = "{" + ",".join(placement.paths) + "}"
             row |= {
-                "geom": _ewkb(draft),
+                "geom": geom,
                 "paths_now": paths,
                 "paths_then": "{" + ",".join(before.paths) + "}",
             }
@@ -225,11 +227,11 @@ class _Block:
         return then
 
 
-def _ewkb(draft: EventDraft) -> str | None:
-    if draft.lon is None or draft.lat is None:
-        return None
-    return str(
-        shapely.to_wkb(
-            shapely.set_srid(shapely.Point(draft.lon, draft.lat), 4326), hex=True, include_srid=True
-        )
-    )
+def _ewkb(drafts: Sequence[EventDraft]) -> list[str | None]:
+    """Places as the database reads them, None where there is none; at once, as each alone takes ten times as long."""
+    lon, lat = (np.array(each, dtype=float) for each in ([d.lon for d in drafts], [d.lat for d in drafts]))
+    points = shapely.set_srid(shapely.points(lon, lat), 4326)
+    written = np.asarray(shapely.to_wkb(points, hex=True, include_srid=True), dtype=object)
+    written[~(np.isfinite(lon) & np.isfinite(lat))] = None
+    texts: list[str | None] = written.tolist()
+    return texts

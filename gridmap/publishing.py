@@ -218,8 +218,9 @@ def _insert_edition(session: Writer, order: Order, following: NextEdition) -> Ne
 
 def _imported(following: NextEdition) -> list[Step]:
     living = [code for code, change in following.changes.items() if not change.retired]
+    created = set(following.created)
     return [
-        Step(None if code in following.created else code, code, "import")
+        Step(None if code in created else code, code, "import")
         for code in sorted([*living, *following.along])
     ]
 
