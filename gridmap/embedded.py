@@ -191,14 +191,16 @@ class Cluster:
 
     @classmethod
     @contextlib.contextmanager
-    def temporary(cls, *, durable: bool = True) -> Iterator["Cluster"]:
+    def temporary(cls, *, durable: bool = True, under: Path | None = None) -> Iterator["Cluster"]:
         """A started cluster in a temporary folder, for tests; stopped and removed at the end.
 
         Args:
             durable: False gives up fsync, for speed. Nowhere else can it be given up.
+            under: where the folder is made, if not where the system keeps what is temporary.
         """
-        _sweep_temporary()
-        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+        under = under or Path(tempfile.gettempdir())
+        _sweep_temporary(under)
+        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=under))
         folder.chmod(0o711)
         with (folder / "owner.lock").open("w") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX)
@@ -300,9 +302,9 @@ def _answers(place: Place) -> bool:
     return state == process.READY and folder is not None and process.accepts(folder)
 
 
-def _sweep_temporary() -> None:
+def _sweep_temporary(under: Path) -> None:
     """Removes temporary clusters whose makers were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
+    for folder in under.glob(f"{_TEMPORARY}*"):
         try:
             if time.time() - folder.stat().st_mtime < 60:
                 continue  # its maker may not have locked it yet

@@ -2,26 +2,34 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 
-from gridmap import db
+from gridmap import accounts, db
 from gridmap.db import Database, Reader, Writer
 from gridmap.embedded import Cluster
 from gridmap.settings import Settings
+from tests.quick_folder import quick_folder
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _numbers = itertools.count(1)
+ROOM = 4 << 30  # bytes that the databases of the tests may need at once
+Copied = Callable[[str], AbstractContextManager[str]]
 # Modules that take longest, begun first: one of them begun last leaves the other processes idle for minutes.
 LONG = (
-    "api/test_nothing_lost", "api/test_operation", "api/loading/test_real_data", "browser/test_command_map",
-    "browser/test_plan", "browser/test_plan_life", "api/test_cli_assign", "browser/test_admin", "api/test_schema",
-    "gridmap/test_index_at_work", "gridmap/test_index_geos", "gridmap/test_backup", "api/test_permissions",
-    "gridmap/embedded/test_embedded_trouble", "api/test_fuzz", "api/test_closed_categories", "gridmap/test_sight",
+    "api/test_nothing_lost", "browser/test_command_map", "browser/test_plan", "browser/test_admin",
+    "browser/test_plan_life", "gridmap/test_backup", "browser/test_oidc", "api/loading/test_real_data",
+    "api/test_schema", "api/test_permissions", "gridmap/test_index_geos", "api/test_operation",
+    "gridmap/embedded/test_embedded_crash", "gridmap/test_index_at_work", "api/test_fuzz",
+    "api/loading/test_load_others", "gridmap/embedded/test_embedded_trouble", "api/test_permissions_kept",
+    "api/test_reading", "browser/test_login", "api/test_cli_assign", "gridmap/test_sight", "api/test_closed_categories",
 )  # fmt: skip
 
 
@@ -32,10 +40,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.relative_to(root).as_posix(), len(LONG)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def light_passwords() -> Iterator[None]:
+    """Argon2 is slow on purpose, and who signs in here shows something else; `test_accounts` takes it as it is."""
+    light = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "PasswordHasher", light)
+        patch.setattr(accounts, "_NOBODY", light().hash("of nobody"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A temporary cluster; without fsync, since a crash of the machine would end the tests too."""
-    with Cluster.temporary(durable=False) as cluster:
+    with Cluster.temporary(durable=False, under=quick_folder(ROOM)) as cluster:
         yield cluster
 
 
@@ -53,23 +71,39 @@ def _url(cluster: Cluster, name: str) -> str:
     return url.replace("/gridmap?", f"/{name}?")
 
 
-def _copy(cluster: Cluster, template: str) -> str:
-    name = f"t{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(cluster.admin_url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER gridmap")
-    return _url(cluster, name)
+@pytest.fixture(scope="session")
+def copied(cluster: Cluster) -> Copied:
+    """`with copied(name) as url`: a new database out of another one, which nobody may be using; dropped at the end.
+
+    Hundreds of them would not fit into memory, and on a disk it takes a minute to remove them with the cluster.
+    """
+    # As files, which is the quickest in memory; on a disk, what writes them page by page.
+    strategy = "FILE_COPY" if cluster.home.parent == quick_folder(0) else "WAL_LOG"
+
+    @contextmanager
+    def copy(name: str) -> Iterator[str]:
+        new = f"t{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(cluster.admin_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {new} TEMPLATE {name} STRATEGY {strategy} OWNER gridmap")
+        yield _url(cluster, new)
+        with psycopg.connect(cluster.admin_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {new} WITH (FORCE)")
+
+    return copy
 
 
 @pytest.fixture(scope="module")
-def database_url(cluster: Cluster, template: str) -> str:
+def database_url(template: str, copied: Copied) -> Iterator[str]:
     """A fresh, migrated database for one module."""
-    return _copy(cluster, template)
+    with copied(template) as url:
+        yield url
 
 
 @pytest.fixture
-def fresh_url(cluster: Cluster, template: str) -> str:
+def fresh_url(template: str, copied: Copied) -> Iterator[str]:
     """A fresh, migrated database for one test."""
-    return _copy(cluster, template)
+    with copied(template) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from gridmap.db import Database, Writer
 from gridmap.embedded import Cluster
 from gridmap.households import count_households
 from gridmap.settings import Settings
+from tests.conftest import Copied
 
 WEST, SOUTH = 112.0, 30.0
 SIDE = 0.002  # degrees of a micro-grid, about 200 m
@@ -224,12 +225,47 @@ def furnish(url: str, settings: Settings) -> None:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def furnished(template: str, copied: Copied, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Name of a furnished database, to be copied: a tenth of the time of furnishing each."""
+    with copied(template) as url:
+        furnish(url, Settings(home=tmp_path_factory.mktemp("home")))
+        yield str(sa.make_url(url).database)
+
+
 @pytest.fixture(scope="module")
-def module_app(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def module_url(furnished: str, copied: Copied) -> Iterator[str]:
+    """A furnished database for one module."""
+    with copied(furnished) as url:
+        yield url
+
+
+@pytest.fixture
+def own_url(furnished: str, copied: Copied) -> Iterator[str]:
+    """A furnished database for one test."""
+    with copied(furnished) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_app(module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The application on a database of its own, for a module."""
     settings = Settings(home=tmp_path_factory.mktemp("home"), secret_key="a secret for tests only")
-    furnish(database_url, settings)
-    yield from serve(database_url, settings)
+    yield from serve(module_url, settings)
+
+
+@pytest.fixture(scope="module", name="county")
+def staffed_county(module_app: App) -> App:
+    """The module's application with planners and approvers."""
+    from tests.api.planning import staffed  # which builds upon this file
+
+    return staffed(module_app)
+
+
+@pytest.fixture
+def wp(county: App) -> Caller:
+    """A planner of the western town."""
+    return county.as_("wp")
 
 
 @pytest.fixture
@@ -247,10 +283,9 @@ def app(module_app: App, cluster: Cluster) -> App:
 
 
 @pytest.fixture
-def own_app(fresh_url: str, settings: Settings) -> Iterator[App]:
+def own_app(own_url: str, settings: Settings) -> Iterator[App]:
     """The application on a database of its own, for a test that changes more than events."""
-    furnish(fresh_url, settings)
-    yield from serve(fresh_url, settings)
+    yield from serve(own_url, settings)
 
 
 @pytest.fixture

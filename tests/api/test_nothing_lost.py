@@ -26,11 +26,18 @@ WAITING = (
 )
 
 
-def test_what_was_told_is_stored_once_whoever_is_killed(record_property):
+@pytest.fixture(scope="module")
+def home():
+    """Of a small county, its database at rest."""
+    with killing.furnished() as home:
+        yield home
+
+
+def test_what_was_told_is_stored_once_whoever_is_killed(home, record_property):
     seed = random.SystemRandom().randrange(10**6)
     kinds = list(killing.KINDS) * KILLS
     random.Random(seed).shuffle(kinds)
-    run = killing.run(kinds, seed=seed, quick=True)
+    run = killing.run(home, kinds, seed=seed, quick=True)
     balance = run.balance
     report = f"seed {seed}: {dict(run.kills)} kills, {dict(run.told.answers)} answers, {run.seconds:.0f} s"
     record_property("kills", report)
@@ -161,27 +168,28 @@ def ready(port, *, status=200):
     pytest.fail(f"/readyz was never answered {status}")
 
 
-def test_processes_whose_parent_was_killed_leave_the_port_to_the_next_and_a_stopped_database_stays_stopped():
-    with killing.furnished() as home:
-        port = free_port()
-        first = up(home, port, "--processes", "2")
+def test_processes_whose_parent_was_killed_leave_the_port_to_the_next_and_a_stopped_database_stays_stopped(
+    home,
+):
+    port = free_port()
+    first = up(home, port, "--processes", "2")
+    try:
+        ready(port)
+        os.kill(first.pid, signal.SIGKILL)
+        first.communicate()
+        second = up(home, port)
         try:
             ready(port)
-            os.kill(first.pid, signal.SIGKILL)
-            first.communicate()
-            second = up(home, port)
-            try:
-                ready(port)
-                Cluster(home).stop()
-                headers = ready(port, status=503)
-                assert int(headers["Retry-After"]) > 0
-                time.sleep(2)
-                assert not Cluster(home).status().running, "what was stopped on purpose was started again"
-                Cluster(home).start()
-                ready(port)
-            finally:
-                second.terminate()
-                assert second.communicate(timeout=40)[0] is None
+            Cluster(home).stop()
+            headers = ready(port, status=503)
+            assert int(headers["Retry-After"]) > 0
+            time.sleep(2)
+            assert not Cluster(home).status().running, "what was stopped on purpose was started again"
+            Cluster(home).start()
+            ready(port)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(first.pid, signal.SIGKILL)
+            second.terminate()
+            assert second.communicate(timeout=40)[0] is None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(first.pid, signal.SIGKILL)

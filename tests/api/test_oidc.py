@@ -15,7 +15,7 @@ from gridmap import account_changes, accounts, provider_identities
 from gridmap.access import Scope
 from gridmap.audit import Wanted, page
 from gridmap.settings import Settings
-from tests.api.conftest import PASSWORD, furnish, serve
+from tests.api.conftest import PASSWORD, serve
 from tests.api.provider import CLIENT, SECRET, provided
 
 HERE = "http://127.0.0.1"
@@ -41,10 +41,9 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def served(database_url, tmp_path_factory, provider):
+def served(module_url, tmp_path_factory, provider):
     settings = settings_at(provider, tmp_path_factory.mktemp("home"))
-    furnish(database_url, settings)
-    yield from serve(database_url, settings)
+    yield from serve(module_url, settings)
 
 
 @pytest.fixture

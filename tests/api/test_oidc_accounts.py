@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from api.cli import main
 from gridmap import accounts
-from tests.api.conftest import PASSWORD, furnish, serve
+from tests.api.conftest import PASSWORD, serve
 from tests.bench.served import free_port
 
 ISSUER = "https://sso.example/realms/county"
@@ -16,13 +16,12 @@ TOWN = "990126001"
 
 
 @pytest.fixture
-def own_app(fresh_url, settings):
+def own_app(own_url, settings):
     """The application, with a provider that nobody needs to reach."""
     settings = replace(
         settings, public_url="https://gridmap.example", oidc_issuer=ISSUER, oidc_client_id="gridmap"
     )
-    furnish(fresh_url, settings)
-    yield from serve(fresh_url, settings)
+    yield from serve(own_url, settings)
 
 
 @pytest.fixture

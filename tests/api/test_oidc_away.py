@@ -22,7 +22,7 @@ from api import oidc_provider
 from api.oidc_attempt import Attempts
 from api.oidc_provider import Provider
 from gridmap.errors import NotPossible, Unavailable
-from tests.api.conftest import PASSWORD, furnish, in_a_loop, serve
+from tests.api.conftest import PASSWORD, in_a_loop, serve
 from tests.api.provider import SECRET, Faults, provided
 from tests.api.test_oidc import SUBJECT, agree, arrive, begin, bind, said, settings_at
 from tests.api.test_oidc_faults import AWAY, REFUSED, begun_anew, changed, forget, outcome
@@ -35,10 +35,9 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def served(database_url, tmp_path_factory, provider):
+def served(module_url, tmp_path_factory, provider):
     settings = settings_at(provider, tmp_path_factory.mktemp("home"))
-    furnish(database_url, settings)
-    for app in serve(database_url, settings):
+    for app in serve(module_url, settings):
         bind(app, "west", subject=SUBJECT)
         yield app
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from joserfc.jwk import OctKey, RSAKey
 
 from api.oidc_token import usable_keys
-from tests.api.conftest import furnish, serve
+from tests.api.conftest import serve
 from tests.api.provider import CLIENT, SECRET, Faults, by_hand, new_key, provided
 from tests.api.test_oidc import SUBJECT, arrive, bind, said, settings_at
 
@@ -25,10 +25,9 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def served(database_url, tmp_path_factory, provider):
+def served(module_url, tmp_path_factory, provider):
     settings = settings_at(provider, tmp_path_factory.mktemp("home"))
-    furnish(database_url, settings)
-    for app in serve(database_url, settings):
+    for app in serve(module_url, settings):
         bind(app, "west", subject=SUBJECT)
         yield app
 

@@ -20,19 +20,8 @@ from tests.api.planning import (
     opened,
     rename,
     split,
-    staffed,
     step,
 )
-
-
-@pytest.fixture(scope="module")
-def county(module_app):
-    return staffed(module_app)
-
-
-@pytest.fixture
-def wp(county):
-    return county.as_("wp")
 
 
 def test_an_edit_reads_no_building_twice(county, wp):

@@ -3,9 +3,7 @@
 import pytest
 
 from api.routes.plan_numbers import ROUNDED_TO, shown
-from tests.api.test_plans import EAST, MICRO, NEXT, county, opened, split, step, wp
-
-__all__ = ["county", "wp"]
+from tests.api.planning import EAST, MICRO, NEXT, opened, split, step
 
 
 @pytest.fixture(scope="module")

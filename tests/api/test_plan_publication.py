@@ -1,4 +1,7 @@
-"""Plans that are published: the next edition, one after the other, rebased, on notice."""
+"""Plans that are published: the next edition, one after the other, rebased, on notice.
+
+Each test has comprehensive grids of its own in the module's county.
+"""
 
 import datetime as dt
 import json
@@ -11,17 +14,6 @@ import sqlalchemy as sa
 from boundaries.exact import combine
 from tests.api.conftest import SIDE, SOUTH, WEST
 from tests.api.planning import TOWN, born, features, line, opened, rename, split, staffed, step
-
-
-@pytest.fixture(scope="module")
-def county(module_app):
-    """Each test has comprehensive grids of its own in it."""
-    return staffed(module_app)
-
-
-@pytest.fixture
-def wp(county):
-    return county.as_("wp")
 
 
 @pytest.fixture

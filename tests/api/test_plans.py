@@ -22,19 +22,8 @@ from tests.api.planning import (
     opened,
     rename,
     split,
-    staffed,
     step,
 )
-
-
-@pytest.fixture(scope="module")
-def county(module_app):
-    return staffed(module_app)
-
-
-@pytest.fixture
-def wp(county):
-    return county.as_("wp")
 
 
 def test_a_plan_opens_with_the_areas_of_its_scope(wp):

@@ -18,7 +18,8 @@ def main() -> None:
     asked = parser.parse_args()
     kinds = list(killing.KINDS) * asked.kills
     random.Random(asked.seed).shuffle(kinds)
-    run = killing.run(kinds, seed=asked.seed, quick=True)
+    with killing.furnished() as home:
+        run = killing.run(home, kinds, seed=asked.seed, quick=True)
     print(f"seed {asked.seed}, {run.seconds:.0f} s, {run.starts} starts of the service")
     for kind, gaps in run.gaps_s.items():
         print(f"{kind:<10} {run.kills[kind]:>4} kills; posts taken again after {statistics.median(gaps):.2f} s,"

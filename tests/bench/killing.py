@@ -30,6 +30,7 @@ from gridmap.settings import Settings
 from tests.api.conftest import furnish, middle
 from tests.bench.reconciling import Balance, Told, reconcile
 from tests.bench.served import GRIDMAP, free_port
+from tests.quick_folder import quick_folder
 
 KINDS = ("service", "server", "backends", "both")
 PATIENCE_S = 40  # without a single new answer: then it did not come back by itself
@@ -300,10 +301,7 @@ class Killer:
 @contextlib.contextmanager
 def furnished() -> Iterator[Path]:
     """The home of a small county, its private database at rest; removed at the end."""
-    memory = Path("/dev/shm")  # noqa: S108  only ever the parent of a folder made by mkdtemp
-    # A killed process loses nothing that it wrote, on whatever disk; in memory forty recoveries are quick.
-    quick = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
-    folder = Path(tempfile.mkdtemp(prefix="gridmap-kills-", dir=memory if quick else None))
+    folder = Path(tempfile.mkdtemp(prefix="gridmap-kills-", dir=quick_folder(2 << 30)))
     folder.chmod(0o711)
     home = folder / "home"
     cluster = Cluster(home)
@@ -333,28 +331,36 @@ class Run:
     seconds: float
 
 
-def run(kinds: Sequence[str], *, seed: int, quick: bool) -> Run:
-    """Serves a small county, lets clients post, kills in this order, and draws the balance."""
-    with furnished() as home:
-        env = {**os.environ, "GRIDMAP_HOME": str(home)}
-        token = subprocess.run(
-            [GRIDMAP, "token", "dispatcher"], env=env, check=True, capture_output=True, text=True
-        )
-        service = Service(home, quick=quick)
-        clients = Clients(service.port, token.stdout.strip())
-        killer = Killer(service, clients, random.Random(seed))
-        began = time.monotonic()
-        try:
-            service.start()
-            clients.start()
-            killer._wait_for_answers("nothing")
-            killer.kill(kinds)
-        finally:
-            clients.stop()
-            service.close()
-            said = (home.parent / "service.log").read_text(encoding="utf-8")
-            if sys.exc_info()[0] or clients.told.wrong:
-                print(said[-6000:])
-        seconds = time.monotonic() - began
-        return Run(killer.kills, service.starts, clients.told, reconcile(Cluster(home).start(), clients.told),
-                   killer.gaps_s, seconds)  # fmt: skip
+def run(home: Path, kinds: Sequence[str], *, seed: int, quick: bool) -> Run:
+    """Serves a small county, lets clients post, kills in this order, and draws the balance.
+
+    Args:
+        home: furnished; its database is at rest before and afterwards.
+        kinds: of `KINDS`.
+        seed: of all chance but the system's.
+        quick: as of `Service`.
+    """
+    env = {**os.environ, "GRIDMAP_HOME": str(home)}
+    token = subprocess.run(
+        [GRIDMAP, "token", "dispatcher"], env=env, check=True, capture_output=True, text=True
+    )
+    service = Service(home, quick=quick)
+    clients = Clients(service.port, token.stdout.strip())
+    killer = Killer(service, clients, random.Random(seed))
+    began = time.monotonic()
+    try:
+        service.start()
+        clients.start()
+        killer._wait_for_answers("nothing")
+        killer.kill(kinds)
+    finally:
+        clients.stop()
+        service.close()
+        said = (home.parent / "service.log").read_text(encoding="utf-8")
+        if sys.exc_info()[0] or clients.told.wrong:
+            print(said[-6000:])
+    seconds = time.monotonic() - began
+    cluster = Cluster(home)
+    balance = reconcile(cluster.start(), clients.told)
+    cluster.stop()
+    return Run(killer.kills, service.starts, clients.told, balance, killer.gaps_s, seconds)

@@ -3,13 +3,11 @@
 import datetime as dt
 import itertools
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pytest
 import shapely
 import sqlalchemy as sa
@@ -17,7 +15,6 @@ import sqlalchemy as sa
 from gridmap.access import Scope
 from gridmap.areas import AreaDraft, ImportResult, import_areas
 from gridmap.db import Database, Writer
-from gridmap.embedded import Cluster
 from gridmap.errors import GridmapError
 from gridmap.events import EventDraft
 from gridmap.intake import Outcome, Post, StaleBoundaries, store_few
@@ -25,6 +22,7 @@ from gridmap.intake_bulk import store_many
 from gridmap.memory import Memory
 from gridmap.sealing import Seal
 from gridmap.settings import Settings
+from tests.conftest import Copied
 
 _numbers = itertools.count(1)
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -198,62 +196,42 @@ def county() -> County:
 
 
 @pytest.fixture(scope="session")
-def copy_of(cluster: Cluster) -> Callable[[str], str]:
-    """Makes a new database out of another one, which nobody may be using, and returns its URL."""
-
-    def copy(name: str) -> str:
-        new = f"core{os.getpid()}_{next(_numbers)}"
-        with psycopg.connect(cluster.admin_url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {new} TEMPLATE {name} OWNER gridmap")
-        url = cluster.status().url
-        assert url is not None
-        return url.replace("/gridmap?", f"/{new}?")
-
-    return copy
-
-
-@pytest.fixture(scope="session")
-def county_template(template: str, copy_of: Callable[[str], str], county: County) -> str:
+def county_template(template: str, copied: Copied, county: County) -> Iterator[str]:
     """Name of a database with the county and its people, to be copied."""
-    url = copy_of(template)
-    database = Database(url, pool_size=1)
-    with database.writer() as session:
-        settings = Settings(home=".", time_zone=ZONE)  # type: ignore[arg-type]  # nothing is kept there
-        import_areas(session, county.drafts(), actor="test", settings=settings)
-        county.people(session)
-    database.close()
-    name = sa.make_url(url).database
-    assert name is not None
-    return name
+    with copied(template) as url:
+        database = Database(url, pool_size=1)
+        with database.writer() as session:
+            settings = Settings(home=".", time_zone=ZONE)  # type: ignore[arg-type]  # nothing is kept there
+            import_areas(session, county.drafts(), actor="test", settings=settings)
+            county.people(session)
+        database.close()
+        yield str(sa.make_url(url).database)
 
 
-def _desk(cluster: Cluster, url: str, settings: Settings) -> Iterator[Desk]:
+def _desk(url: str, settings: Settings) -> Iterator[Desk]:
     database = Database(url, pool_size=4)
     memory = Memory(database, settings.time_zone)
     memory.refresh()
     yield Desk(database, memory, Seal("a secret"), settings)
     database.close()
-    with psycopg.connect(cluster.admin_url("postgres"), autocommit=True) as connection:
-        # dozens of copies would make the cluster's own end take half a minute
-        connection.execute(f"DROP DATABASE {database.engine.url.database} WITH (FORCE)")
 
 
 @pytest.fixture
-def desk(
-    cluster: Cluster, county_template: str, copy_of: Callable[[str], str], settings: Settings
-) -> Iterator[Desk]:
+def desk(county_template: str, copied: Copied, settings: Settings) -> Iterator[Desk]:
     """A desk on a county of its own."""
-    yield from _desk(cluster, copy_of(county_template), settings)
+    with copied(county_template) as url:
+        yield from _desk(url, settings)
 
 
 @pytest.fixture(scope="module")
-def shared_desk(cluster: Cluster, county_template: str, copy_of: Callable[[str], str]) -> Iterator[Desk]:
+def shared_desk(county_template: str, copied: Copied) -> Iterator[Desk]:
     """A desk on a county for a whole module: for tests that leave it as it was."""
     settings = Settings(home=".", time_zone=ZONE)  # type: ignore[arg-type]  # nothing is kept there
-    yield from _desk(cluster, copy_of(county_template), settings)
+    with copied(county_template) as url:
+        yield from _desk(url, settings)
 
 
 @pytest.fixture
-def empty_desk(cluster: Cluster, fresh_url: str, settings: Settings) -> Iterator[Desk]:
+def empty_desk(fresh_url: str, settings: Settings) -> Iterator[Desk]:
     """A desk on a database without areas."""
-    yield from _desk(cluster, fresh_url, settings)
+    yield from _desk(fresh_url, settings)

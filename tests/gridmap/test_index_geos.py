@@ -16,7 +16,7 @@ from shapely.affinity import rotate, scale, translate
 from gridmap.index_answers import BORDER, INSIDE, NONE, OPEN
 from gridmap.index_build import build
 from gridmap.index_engine import locate as ask
-from gridmap.index_lattice import Plan
+from gridmap.index_lattice import Lattice, Plan
 from gridmap.index_layer import Layer
 from gridmap.index_search import One
 
@@ -164,11 +164,14 @@ def framed(polygons: Polygons, frame: str) -> Polygons:
     return [None if p is None else shapely.transform(p, lambda xy: xy * size + shift) for p in polygons]
 
 
-def assert_agrees(polygons: Polygons, points: np.ndarray, plan: Plan | None = None) -> None:
+def layer_of(polygons: Polygons, plan: Plan | None = None) -> Layer:
+    return Layer(np.array(polygons, dtype=object), np.arange(len(polygons), dtype=np.int32), plan)
+
+
+def assert_agrees(polygons: Polygons, points: np.ndarray, layer: Layer | None = None) -> None:
     """NumPy, compiled code and single questions against GEOS."""
     rows, states = by_geos(polygons, points)
-    geoms = np.array(polygons, dtype=object)
-    layer = Layer(geoms, np.arange(len(geoms), dtype=np.int32), plan)
+    layer = layer or layer_of(polygons)
     lon, lat = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
     for engine in ("numpy", "compiled"):
         found, how = layer.locate(lon, lat, engine)
@@ -202,12 +205,12 @@ def test_however_finely_it_is_divided(family, plan):
     rng = np.random.default_rng(7)
     polygons = framed(FAMILIES[family](rng), "county")
     points = places(rng, polygons, PLACES // 60)
-    assert_agrees(polygons, np.concatenate([points, corners(polygons, plan)]), plan)
+    layer = layer_of(polygons, plan)
+    assert_agrees(polygons, np.concatenate([points, corners(layer.lattice)]), layer)
 
 
-def corners(polygons: Polygons, plan: Plan) -> np.ndarray:
+def corners(lattice: Lattice) -> np.ndarray:
     """Places on the lines of the lattice itself, and a step beside them."""
-    lattice = build(np.array(polygons, dtype=object), np.arange(len(polygons), dtype=np.int32), plan)
     size = lattice.size / 16
     xs = lattice.origin[0] + np.arange(0, lattice.columns * 16, max(lattice.columns // 4, 1)) * size
     ys = lattice.origin[1] + np.arange(0, lattice.rows * 16, max(lattice.rows // 4, 1)) * size
@@ -233,7 +236,8 @@ def test_borders_through_the_corners_of_the_lattice(most_edges):
             shapely.box(*np.sort(ring[:2], axis=0).ravel()) for ring in rings if (ring[0] != ring[1]).all()
         ]
         polygons: Polygons = [*(shapely.Polygon(ring) for ring in rings[:4]), *boxes, frame]
-        assert_agrees(polygons, np.concatenate([places(rng, polygons, 2000), corners(polygons, plan)]), plan)
+        layer = layer_of(polygons, plan)
+        assert_agrees(polygons, np.concatenate([places(rng, polygons, 2000), corners(layer.lattice)]), layer)
 
 
 def test_nearly_everything_is_decided_without_geos():

@@ -20,6 +20,7 @@ from gridmap.embedded import Cluster
 from gridmap.errors import NotPossible, Unavailable
 from gridmap.models import Base
 from gridmap.sight import EVERYTHING, FOR_ADMINISTRATORS
+from tests.quick_folder import quick_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(db.migrations()).walk_revisions()][
@@ -28,12 +29,19 @@ REVISIONS = [script.revision for script in ScriptDirectory.from_config(db.migrat
 OF_EXTENSIONS = {"spatial_ref_sys", "geography_columns", "geometry_columns"}
 
 
+@pytest.fixture(scope="module")
+def bare(template, copied):
+    """Name of a database with the extensions and nothing else."""
+    with copied(template) as url:
+        db.upgrade(url, "base")
+        yield sa.make_url(url).database
+
+
 @pytest.fixture
-def bare_url(template, copy_of):
-    """A database with the extensions and nothing else."""
-    url = copy_of("gridmap")
-    db.upgrade(url, "base")
-    return url
+def bare_url(bare, copied):
+    """A copy of it."""
+    with copied(bare) as url:
+        yield url
 
 
 def _schema(url):
@@ -134,7 +142,7 @@ def test_a_server_that_makes_no_roles_says_what_its_administrator_runs():
     script = (ROOT / "docker/database/10-gridmap.sh").read_text(encoding="utf-8")
     assert FOR_ADMINISTRATORS in said
     assert FOR_ADMINISTRATORS in script
-    with Cluster.temporary(durable=False) as ours:
+    with Cluster.temporary(durable=False, under=quick_folder(1 << 30)) as ours:
         url, admin = ours.status().url, ours.admin_url()
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute("REVOKE ALL ON DATABASE gridmap FROM gridmap_all, gridmap_service")
@@ -213,9 +221,14 @@ def test_models_name_types_and_defaults_as_the_database_does(fresh_url):
 
 
 @pytest.fixture(scope="module")
-def furnished(county_template, copy_of, county):
+def furnished(county_template, copied, county):
     """A database with two editions, an event, its history and an audit entry."""
-    database = Database(copy_of(county_template), pool_size=1)
+    with copied(county_template) as url:
+        yield from _furnished(url, county)
+
+
+def _furnished(url, county):
+    database = Database(url, pool_size=1)
     with database.writer() as session:
         for statement in (
             "INSERT INTO edition VALUES (2, now(), now(), 'test', '', 1)",

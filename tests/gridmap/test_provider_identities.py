@@ -22,14 +22,15 @@ TOWN = "990126001"
 
 
 @pytest.fixture(scope="module")
-def database(county_template, copy_of):
-    database = Database(copy_of(county_template), pool_size=8)
-    with database.writer() as session:
-        accounts.add_account(session, "wang", [("dispatcher", TOWN)])
-        accounts.add_account(session, "li", [("dispatcher", "990126002")])
-        accounts.add_account(session, "both", [("dispatcher", TOWN), ("commander", "*")])
-    yield database
-    database.close()
+def database(county_template, copied):
+    with copied(county_template) as url:
+        database = Database(url, pool_size=8)
+        with database.writer() as session:
+            accounts.add_account(session, "wang", [("dispatcher", TOWN)])
+            accounts.add_account(session, "li", [("dispatcher", "990126002")])
+            accounts.add_account(session, "both", [("dispatcher", TOWN), ("commander", "*")])
+        yield database
+        database.close()
 
 
 @pytest.fixture

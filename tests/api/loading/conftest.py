@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from api.cli import main
 from gridmap.db import Database
+from tests.conftest import Copied
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,22 @@ class Line:
         return self.rows(sql, **values)[0][0]
 
 
-@pytest.fixture
-def gridmap(fresh_url: str, tmp_path: Path) -> Iterator[Line]:
-    database = Database(fresh_url, pool_size=2)
+def line(url: str, folder: Path) -> Iterator[Line]:
+    """The command line with a home in a folder."""
+    database = Database(url, pool_size=2)
     environment = {
-        "GRIDMAP_DATABASE_URL": fresh_url,
-        "GRIDMAP_HOME": str(tmp_path / "home"),
+        "GRIDMAP_DATABASE_URL": url,
+        "GRIDMAP_HOME": str(folder / "home"),
         "GRIDMAP_SECRET_KEY": "a secret for tests only",
         "GRIDMAP_TIME_ZONE": "Asia/Shanghai",
     }
     yield Line(database, environment)
     database.close()
+
+
+@pytest.fixture
+def gridmap(fresh_url: str, tmp_path: Path) -> Iterator[Line]:
+    yield from line(fresh_url, tmp_path)
 
 
 # A county of two villages, each of two micro-grids; a market in the last.
@@ -82,12 +88,22 @@ def frame() -> gpd.GeoDataFrame:
     return county_frame()
 
 
+@pytest.fixture(scope="session")
+def loaded(template: str, copied: Copied, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Name of a database with the county loaded, to be copied."""
+    folder = tmp_path_factory.mktemp("loaded")
+    county_frame().to_file(folder / "county.gpkg")
+    with copied(template) as url:
+        for gridmap in line(url, folder):
+            gridmap("load", "areas", folder / "county.gpkg", "--commit")
+        yield str(sa.make_url(url).database)
+
+
 @pytest.fixture
-def county(gridmap: Line, tmp_path: Path) -> Line:
+def county(loaded: str, copied: Copied, tmp_path: Path) -> Iterator[Line]:
     """The command line with the county loaded."""
-    county_frame().to_file(tmp_path / "county.gpkg")
-    gridmap("load", "areas", tmp_path / "county.gpkg", "--commit")
-    return gridmap
+    with copied(loaded) as url:
+        yield from line(url, tmp_path)
 
 
 @pytest.fixture

@@ -6,20 +6,31 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+import sqlalchemy as sa
 from pyproj import Transformer
 
 from gridmap import crs
+from tests.api.loading.conftest import line
+
+
+@pytest.fixture(scope="module")
+def repaired(template, copied, shared_data, tmp_path_factory):
+    """Name of a database with 3,220 counties of the United States, repaired; to be copied."""
+    with copied(template) as url:
+        for gridmap in line(url, tmp_path_factory.mktemp("counties")):
+            result = gridmap(
+                "load", "areas", shared_data / "us_counties.gpkg", "--kind", "county", "--repair", "--commit"
+            )
+        assert "read 3220 · 新增 created 3220" in result.output
+        assert "repaired 29 (" in result.output
+        yield sa.make_url(url).database
 
 
 @pytest.fixture
-def counties(gridmap, shared_data):
-    """3,220 counties of the United States, repaired."""
-    result = gridmap(
-        "load", "areas", shared_data / "us_counties.gpkg", "--kind", "county", "--repair", "--commit"
-    )
-    assert "read 3220 · 新增 created 3220" in result.output
-    assert "repaired 29 (" in result.output
-    return gridmap
+def counties(repaired, copied, tmp_path):
+    """The command line with these counties."""
+    with copied(repaired) as url:
+        yield from line(url, tmp_path)
 
 
 def test_invalid_counties_are_refused_with_their_rows(gridmap, shared_data, tmp_path, findings):

@@ -19,6 +19,7 @@ from gridmap.cluster import home as cluster_home
 from gridmap.cluster import process
 from gridmap.embedded import Cluster
 from gridmap.errors import NotPossible
+from tests.quick_folder import quick_folder
 
 PROJECT = Path(__file__).parents[3]
 
@@ -86,10 +87,7 @@ def lab() -> Lab:
 @contextlib.contextmanager
 def roof() -> Iterator[Path]:
     """A folder that others may pass through, as pytest's own may not; every cluster under it ends with it."""
-    # A disk that takes its time over every fsync would triple the time of these tests.
-    memory = Path("/dev/shm")  # noqa: S108  only ever the parent of a folder made by mkdtemp
-    quick = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
-    folder = Path(tempfile.mkdtemp(prefix="gridmap-embedded-", dir=memory if quick else None))
+    folder = Path(tempfile.mkdtemp(prefix="gridmap-embedded-", dir=quick_folder(2 << 30)))
     folder.chmod(0o711)
     try:
         yield folder
