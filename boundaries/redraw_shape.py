@@ -90,10 +90,15 @@ def parent_for(work: Redrawing, kind: str, polygon: Any) -> str:
     """Code of the finest area inside the scope, or the scope, that holds a new one of a kind.
 
     Raises:
-        InvalidInput: `outside_parent`: the polygon lies in none, or crosses its border.
+        InvalidInput: `bad_kind`: nothing in the plan can hold the kind; `outside_parent`: the polygon lies in
+            none, or crosses its border.
     """
     scope = work.draft.before(work.draft.scope)
     known = [*work.draft.inside(), *([scope] if scope is not None else [])]
+    if not {each.kind for each in known} & set(coarser(kind)):
+        raise refused(
+            "bad_kind", f"本方案内不能有此类区域 Nothing in {work.draft.scope} can hold a {kind}", polygon
+        )
     for above in coarser(kind):
         holders = [each for each in known if each.kind == above and shapely.intersects(each.geom, polygon)]
         if not holders:
