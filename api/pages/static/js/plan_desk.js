@@ -108,7 +108,8 @@ export function openDesk(context) {
     }
     if (name === "check") bar();
     tabs();
-    if ((name === "metrics" && tab === "grids") || (name === "check" && tab !== "edits") || (name === "impact" && tab === "impact")) panel();
+    if (name === "check") below();
+    if ((name === "metrics" && tab === "grids") || (name === "check" && !["edits", "grids"].includes(tab)) || (name === "impact" && tab === "impact")) beside();
     const { total } = state.metrics ?? {};
     if (name === "metrics" && total) announce(t("plan.announce", { n: number(total.grids), m: number(total.in_range) }));
     document.body.dataset[name] = String(state[name].revision ?? state.plan.revision);
@@ -187,20 +188,30 @@ export function openDesk(context) {
   }
 
   function panel() {
-    const box = rail();
+    beside();
+    below();
+  }
+
+  /** Findings under the list of grids. */
+  function below() {
     const low = byId("plan-below");
-    box.setAttribute("aria-labelledby", `tab-${tab}`);
-    box.dataset.tab = tab;
     const had = !low.hidden;
     low.hidden = tab !== "grids" || narrow.matches || !state.check?.findings.length;
     if (!low.hidden) drawFindings(low, state, { act, error: errors.check });
+    // The findings take their room from the list.
+    if (!low.hidden && !had) chooseRow(rail(), chosen, { scroll: true });
+  }
+
+  /** What the chosen tab shows. */
+  function beside() {
+    const box = rail();
+    box.setAttribute("aria-labelledby", `tab-${tab}`);
+    box.dataset.tab = tab;
     if (tab === "grids") drawTable(box, state, { kind, chosen, act, error: errors.metrics });
     else if (tab === "check") drawFindings(box, state, { act, error: errors.check });
     else if (tab === "edits") drawJournal(box, state);
     else if (tab === "comments") parts.comments.show(box, state.plan, act.may("comment"));
     else drawImpact(box, state, { act, error: errors.impact, publish: publishBox(state, act, kept) });
-    // The findings take their room from the list.
-    if (!low.hidden && !had) chooseRow(box, chosen, { scroll: true });
   }
 
   function select(code, { move = false } = {}) {

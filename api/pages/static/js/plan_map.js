@@ -4,7 +4,8 @@ import { create, scaleBar } from "./map.js";
 import { EMPTY } from "./mapstyle.js";
 import { labelImage, planStyle } from "./plan_style.js";
 import { short } from "./plan_names.js";
-import { boundsOf, inBox, labelPlace, within } from "./plan_shape.js";
+import { createBuildings } from "./plan_buildings.js";
+import { labelPlace } from "./plan_shape.js";
 import { readTokens } from "./tokens.js";
 
 const collection = (features) => ({ type: "FeatureCollection", features });
@@ -38,50 +39,6 @@ function send(source, known, gone, put) {
     }));
   add.forEach((one) => known.add(one.properties.code));
   if (remove.length || add.length || update.length) source.updateData({ remove, add, update });
-}
-
-/** The buildings of the tiles at hand: code → {code, households, place, box, rings}; read again when tiles came. */
-function createBuildings(map) {
-  let index = null;
-  const stale = (event) => {
-    if (event.sourceId === "buildings" && event.tile) index = null;
-  };
-  map.on("sourcedata", stale);
-  map.on("moveend", () => {
-    index = null;
-  });
-  const read = () => {
-    index = new Map();
-    if (!map.getSource("buildings")) return index;
-    for (const one of map.querySourceFeatures("buildings", { sourceLayer: "buildings" })) {
-      const { code, households } = one.properties;
-      const box = boundsOf(one.geometry);
-      const known = index.get(code);
-      // At a tile's edge a footprint is cut: the larger part says where it is.
-      const size = (box[2] - box[0]) * (box[3] - box[1]);
-      if (known && known.size >= size) continue;
-      index.set(code, {
-        code, households: households ?? 0, kind: one.properties.kind, geometry: one.geometry, box, size,
-        place: [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2],
-      }); // prettier-ignore
-    }
-    return index;
-  };
-  const all = () => (index?.size ? index : read());
-  return {
-    all,
-    inside(geometry) {
-      const box = boundsOf(geometry);
-      return [...all().values()].filter((one) => inBox(one.place, box) && within(one.place, geometry));
-    },
-    /** Whether a box lies in what is in view, so that no building of it is missing. */
-    complete(box) {
-      if (map.getZoom() < 14) return false;
-      const view = map.getBounds();
-      return inBox([view.getWest(), view.getSouth()], [-180, -90, box[0], box[1]]) &&
-        inBox([view.getEast(), view.getNorth()], [box[2], box[3], 180, 90]); // prettier-ignore
-    },
-  };
 }
 
 /** Gives features of a source a state (pairs of code and value), and takes it from those that had one before. */
@@ -183,8 +140,11 @@ export function createPlanMap(options) {
     chosen: (geometry) => set("chosen", geometry ? feature(geometry) : EMPTY),
     preview: (features) => set("preview", collection(features)),
     handles: (features) => set("handles", collection(features)),
-    /** Another outline of an area while it is being drawn. */
-    sketch: (code, geometry) => map.getSource("plan").updateData({ update: [{ id: code, newGeometry: geometry }] }),
+    /** Other outlines of areas while they are being drawn: [code, geometry] pairs. */
+    sketch(outlines) {
+      const update = [...outlines].map(([id, newGeometry]) => ({ id, newGeometry }));
+      if (update.length) map.getSource("plan").updateData({ update });
+    },
     pickedGrids: all(createMarker(map, { source: "plan" }, "picked")),
     pickedBuildings: all(createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "picked")),
     /** Pairs of code and how the grid stands to which a building goes: "over", "under", "ok", "none". */

@@ -10,17 +10,20 @@ export function rings(geometry) {
 /** West, south, east and north of a geometry. */
 export function boundsOf(geometry) {
   const box = [Infinity, Infinity, -Infinity, -Infinity];
-  const visit = (part) => {
-    if (typeof part[0] !== "number") part.forEach(visit);
-    else {
-      box[0] = Math.min(box[0], part[0]);
-      box[1] = Math.min(box[1], part[1]);
-      box[2] = Math.max(box[2], part[0]);
-      box[3] = Math.max(box[3], part[1]);
-    }
-  };
-  visit(geometry.coordinates);
+  widen(box, geometry.coordinates);
   return box;
+}
+
+function widen(box, part) {
+  if (typeof part[0] !== "number") {
+    for (const each of part) widen(box, each);
+    return;
+  }
+  const [x, y] = part;
+  if (x < box[0]) box[0] = x;
+  if (y < box[1]) box[1] = y;
+  if (x > box[2]) box[2] = x;
+  if (y > box[3]) box[3] = y;
 }
 
 export const inBox = ([x, y], [west, south, east, north]) => x >= west && x <= east && y >= south && y <= north;
@@ -28,10 +31,13 @@ export const inBox = ([x, y], [west, south, east, north]) => x >= west && x <= e
 /** Whether a place lies in a ring (even-odd). */
 export function inRing([x, y], ring) {
   let inside = false;
-  for (let i = 0, j = ring.length - 1; i < ring.length; j = i, i += 1) {
-    const [xi, yi] = ring[i];
-    const [xj, yj] = ring[j];
-    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) inside = !inside;
+  let before = ring[ring.length - 1];
+  for (const here of ring) {
+    // Most edges lie above or below: nothing else is read of them.
+    if (here[1] > y !== before[1] > y) {
+      if (x < ((before[0] - here[0]) * (y - here[1])) / (before[1] - here[1]) + here[0]) inside = !inside;
+    }
+    before = here;
   }
   return inside;
 }
@@ -39,7 +45,8 @@ export function inRing([x, y], ring) {
 /** Whether a place lies in a polygon or several. */
 export function within(place, geometry) {
   let inside = false;
-  for (const [, , ring] of rings(geometry)) if (inRing(place, ring)) inside = !inside;
+  const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
+  for (const polygon of polygons) for (const ring of polygon) if (inRing(place, ring)) inside = !inside;
   return inside;
 }
 

@@ -50,13 +50,33 @@ export function createSketch(map, snap) {
   const line = () => of("LineString", "linestring")?.geometry.coordinates ?? [];
   const ring = (mode) => of("Polygon", mode)?.geometry.coordinates[0] ?? [];
   const drawn = () => hears && { linestring: line, polygon: () => ring("polygon"), freehand: () => ring("freehand") }[hears.mode]();
-  draw.on("change", () => hears?.changed?.(drawn().map(snap.exact), false));
-  draw.on("finish", () => hears?.changed?.(drawn().map(snap.exact), true));
+  const tell = (over) => hears?.changed?.(drawn().map(snap.exact), over);
+  // A move of the pointer changes several of the library's features: it is told once, with the next frame.
+  let frame = 0;
+  const forget = () => {
+    cancelAnimationFrame(frame);
+    frame = 0;
+  };
+  const flush = () => {
+    if (!frame) return;
+    forget();
+    tell(false);
+  };
+  draw.on("change", () => {
+    frame ||= requestAnimationFrame(flush);
+  });
+  draw.on("finish", () => {
+    forget();
+    tell(true);
+  });
 
   return {
+    /** Tells at once what would be told with the next frame: before it is relied on. */
+    flush,
     /** Draws in a mode: "linestring", "polygon" or "freehand"; `changed(places, finished)` hears of every stroke. */
     begin(mode, changed) {
       draw.clear();
+      forget();
       hears = { mode, changed };
       draw.setMode(mode);
     },
@@ -65,12 +85,14 @@ export function createSketch(map, snap) {
       const now = hears;
       hears = null;
       draw.clear();
+      forget();
       hears = now;
       if (now) draw.setMode(now.mode);
     },
     end() {
       hears = null;
       draw.clear();
+      forget();
       draw.setMode("static");
     },
   };

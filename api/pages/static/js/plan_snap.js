@@ -1,4 +1,5 @@
 // Snapping: the nearest stored vertex, else the nearest place on a border, else (asked for by a key) on a street.
+import { boxAt, createCells } from "./plan_index.js";
 import { boundsOf, nearestOn, rings } from "./plan_shape.js";
 
 const REACH = 10;
@@ -29,25 +30,25 @@ const placeOn = ({ a, b, share }) => [a[0] + (b[0] - a[0]) * share, a[1] + (b[1]
  * others. What a drawing library rounds on the way, `exact` gives back as it is stored.
  */
 export function createSnap(map, areas) {
-  let [of, vertices, boxes] = [null, [], []];
+  let [of, vertices, edges] = [null, null, null];
   const exactly = new Map();
 
   function index() {
     const now = areas();
     if (of === now) return;
-    [of, vertices, boxes] = [now, [], []];
-    const seen = new Set();
+    of = now;
+    const [places, pairs] = [new Map(), []];
     for (const { geometry } of now.values()) {
-      boxes.push({ box: boundsOf(geometry), geometry });
       for (const [, , ring] of rings(geometry)) {
-        for (const place of ring) {
+        ring.forEach((place, i) => {
           const key = `${place[0]},${place[1]}`;
-          if (seen.has(key)) continue;
-          seen.add(key);
-          vertices.push(place);
-        }
+          if (!places.has(key)) places.set(key, place);
+          if (i) pairs.push([ring[i - 1], place]);
+        });
       }
     }
+    vertices = createCells([...places.values()], boxAt);
+    edges = createCells(pairs, (pair) => boundsOf({ coordinates: pair }));
   }
 
   function window_(point, reach) {
@@ -58,10 +59,9 @@ export function createSnap(map, areas) {
 
   function vertex(point, reach = REACH, skip = () => false) {
     index();
-    const [west, south, east, north] = window_(point, reach);
     let best = null;
-    for (const place of vertices) {
-      if (place[0] < west || place[0] > east || place[1] < south || place[1] > north || skip(place)) continue;
+    for (const place of vertices.near(window_(point, reach))) {
+      if (skip(place)) continue;
       const at = map.project(place);
       const away = Math.hypot(at.x - point.x, at.y - point.y);
       if (away <= reach && (!best || away < best.away)) best = { place, away };
@@ -71,13 +71,7 @@ export function createSnap(map, areas) {
 
   function edge(point, reach = REACH) {
     index();
-    const [west, south, east, north] = window_(point, reach);
-    const lines = [];
-    for (const { box, geometry } of boxes) {
-      if (box[0] > east || box[2] < west || box[1] > north || box[3] < south) continue;
-      for (const [, , ring] of rings(geometry)) lines.push(ring);
-    }
-    return nearestSegment(map, point, lines, reach);
+    return nearestSegment(map, point, edges.near(window_(point, reach)), reach);
   }
 
   function street(point) {

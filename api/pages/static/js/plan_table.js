@@ -1,6 +1,6 @@
 // The grid list: households on their band, events of a year, compactness, what happened; and the totals above.
 import { draw, h } from "./dom.js";
-import { number, signed, t } from "./i18n.js";
+import { getLanguage, number, signed, t } from "./i18n.js";
 import { band, breachText } from "./plan_band.js";
 import { short } from "./plan_names.js";
 import { bones, failed } from "./states.js";
@@ -62,34 +62,76 @@ function row(one, context) {
   ); // prettier-ignore
 }
 
-/** Draws totals and the list. `act`: select(code), retry. */
+/** A table that stands, by the panel it stands in: its rows by code, and what each was drawn from. */
+const standing = new WeakMap();
+
+/** What of a grid its row shows: while that stays the same the row stays. */
+const shownOf = (one) =>
+  [one.name, one.parent, one.households, one.households_before, one.events.total, one.compactness, one.breach, one.range, one.fate, one.parts].join("|");
+
+function freshTable(rows, range) {
+  const column = (text, name) => h("th", { scope: "col", class: name }, text);
+  return h("table", { class: "grids" },
+    h("caption", { class: "unseen" }, t("plan.caption", { n: rows.length })),
+    h("thead", {}, h("tr", {}, column(t("plan.col.grid")), column(range ? t("plan.col.range", { a: range[0], b: range[1] }) : t("plan.col.households"), "dots"),
+      h("th", { scope: "col", class: "figure" }, h("span", { class: "only-narrow" }, t("plan.col.households"))), column(t("plan.col.events"), "figure"), column(t("plan.col.compactness"), "figure"), column(t("plan.col.fate"), "fate"))),
+    h("tbody", {}));
+} // prettier-ignore
+
+/** Brings the rows to what they shall be: those that show the same as before are not touched, nor is where they stand. */
+function arrange(body, rows, kept, context) {
+  const next = new Map();
+  const stay = new Set(rows.map((one) => one.code));
+  for (const [code, { node }] of kept) if (!stay.has(code)) node.remove();
+  let at = body.firstElementChild;
+  for (const one of rows) {
+    const shown = shownOf(one);
+    const before = kept.get(one.code);
+    const same = before?.shown === shown;
+    const node = same ? before.node : row(one, context);
+    if (before && !same) {
+      const focused = before.node.contains(document.activeElement);
+      if (before.node === at) at = at.nextElementSibling;
+      before.node.replaceWith(node);
+      if (focused) node.querySelector("button").focus({ preventScroll: true });
+    }
+    if (node === at) at = at.nextElementSibling;
+    else if (node.nextElementSibling !== at || !node.parentNode) body.insertBefore(node, at);
+    next.set(one.code, { node, shown });
+  }
+  return next;
+}
+
+/** Draws totals and the list, or what of them is another one than before. `act`: select(code), retry. */
 export function drawTable(panel, state, { kind, chosen, act, error }) {
   const metrics = state.metrics;
   if (!metrics) {
     draw(panel, error ? failed("plan.what.metrics", error, act.retry) : bones(8));
     return;
   }
-  const scroll = panel.querySelector(".scroll")?.scrollTop ?? 0;
   const rows = metrics.grids.filter((one) => one.kind === kind || one.kind === "dedicated");
   const range = rows.find((one) => one.range)?.range;
-  const column = (text, name) => h("th", { scope: "col", class: name }, text);
   const context = { state, metrics, chosen, act, withhold: metrics.withhold_below };
-  draw(
-    panel,
-    totals(metrics, state),
-    h("div", { class: "scroll" },
-      h("table", { class: "grids" },
-        h("caption", { class: "unseen" }, t("plan.caption", { n: rows.length })),
-        h("thead", {}, h("tr", {}, column(t("plan.col.grid")), column(range ? t("plan.col.range", { a: range[0], b: range[1] }) : t("plan.col.households"), "dots"),
-          h("th", { scope: "col", class: "figure" }, h("span", { class: "only-narrow" }, t("plan.col.households"))), column(t("plan.col.events"), "figure"), column(t("plan.col.compactness"), "figure"), column(t("plan.col.fate"), "fate"))),
-        h("tbody", {}, rows.map((one) => row(one, context))))),
-  ); // prettier-ignore
-  panel.querySelector(".scroll").scrollTop = scroll;
+  const sort = [getLanguage(), state.plan.id, state.plan.scope, kind, range, metrics.withhold_below].join("|");
+  let stands = standing.get(panel);
+  if (stands?.sort !== sort || stands.act !== act) {
+    stands = { sort, act, totals: h("div"), table: freshTable(rows, range), rows: new Map() };
+    stands.scroll = h("div", { class: "scroll" }, stands.table);
+    standing.set(panel, stands);
+  }
+  const sums = totals(metrics, state) ?? h("div");
+  stands.totals.replaceWith(sums);
+  stands.totals = sums;
+  stands.table.caption.textContent = t("plan.caption", { n: rows.length });
+  stands.rows = arrange(stands.table.tBodies[0], rows, stands.rows, context);
+  if (stands.scroll.parentNode !== panel) draw(panel, sums, stands.scroll);
+  chooseRow(panel, chosen);
 }
 
 /** Another row is the chosen one; nothing else is drawn anew. */
 export function chooseRow(panel, code, { scroll = false } = {}) {
   for (const old of panel.querySelectorAll("tr.chosen")) {
+    if (old.dataset.code === code) continue;
     old.classList.remove("chosen");
     old.querySelector("button")?.setAttribute("aria-pressed", "false");
   }

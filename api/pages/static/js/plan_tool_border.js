@@ -17,6 +17,8 @@ export function borderTool(desk) {
   let holding = null;
   let frame = 0;
   let undo = [];
+  const roles = new Map(); // a vertex's name → whether it is free, until borders are others
+  const pointing = { at: null, frame: 0 };
 
   const geometryOf = (one) => now.get(one) ?? desk.areas().get(one).geometry;
   const siblings = () => {
@@ -24,10 +26,16 @@ export function borderTool(desk) {
     return desk.grids().filter((one) => one.properties.parent === own.properties.parent && one.properties.kind === own.properties.kind);
   };
   const reindex = () => {
+    roles.clear();
     common = code ? shared(siblings().map((one) => [codeOf(one), geometryOf(codeOf(one))])) : null;
   };
   /** A vertex can be dragged when every border that ends in it lies between grids of one parent. */
   const free = (ring, i) => {
+    const key = keyOf(ring[i]);
+    if (!roles.has(key)) roles.set(key, isFree(ring, i));
+    return roles.get(key);
+  };
+  const isFree = (ring, i) => {
     const open = ring.length - 1;
     const [before, here, after] = [ring[(i + open - 1) % open], ring[i % open], ring[(i + 1) % open]];
     return [[before, here], [here, after]].every(([a, b]) => (common.edges.get(edgeName(a, b)) ?? []).length > 1) &&
@@ -73,10 +81,8 @@ export function borderTool(desk) {
   }
 
   function put(changed) {
-    for (const [each, geometry] of changed) {
-      now.set(each, geometry);
-      view.sketch(each, geometry);
-    }
+    for (const [each, geometry] of changed) now.set(each, geometry);
+    view.sketch(changed);
   }
 
   function down(event) {
@@ -151,7 +157,7 @@ export function borderTool(desk) {
   }
 
   function restore(to = new Map()) {
-    for (const each of now.keys()) view.sketch(each, to.get(each) ?? desk.areas().get(each)?.geometry ?? { type: "Polygon", coordinates: [] });
+    view.sketch([...now.keys()].map((each) => [each, to.get(each) ?? desk.areas().get(each)?.geometry ?? { type: "Polygon", coordinates: [] }]));
     now = to;
     reindex();
     handles();
@@ -171,10 +177,7 @@ export function borderTool(desk) {
     const still = new Map(now);
     now = new Map();
     undo = [];
-    for (const each of still.keys()) {
-      const stored = desk.areas().get(each);
-      if (stored) view.sketch(each, stored.geometry);
-    }
+    view.sketch([...still.keys()].filter((each) => desk.areas().has(each)).map((each) => [each, desk.areas().get(each).geometry]));
     const one = desk.areas().get(next);
     const parts = !one ? 0 : one.geometry.type === "Polygon" ? 1 : one.geometry.coordinates.length;
     code = parts === 1 ? next : null;
@@ -184,9 +187,14 @@ export function borderTool(desk) {
     else show();
   }
 
-  const hover = (event) => {
-    if (holding || !code) return;
-    view.map.getCanvas().style.cursor = grabbed(event.point) ? "grab" : "";
+  const hover = ({ point }) => {
+    pointing.at = point;
+    pointing.frame ||= requestAnimationFrame(() => {
+      pointing.frame = 0;
+      if (holding || !code) return;
+      const cursor = grabbed(pointing.at) ? "grab" : "";
+      if (cursor !== view.map.getCanvas().style.cursor) view.map.getCanvas().style.cursor = cursor;
+    });
   };
 
   return {
@@ -201,6 +209,8 @@ export function borderTool(desk) {
     end() {
       for (const [type, hears] of [["mousedown", down], ["mousemove", drag], ["mousemove", hover], ["moveend", handles]]) view.map.off(type, hears); // prettier-ignore
       removeEventListener("mouseup", up);
+      cancelAnimationFrame(pointing.frame);
+      pointing.frame = 0;
       view.map.getCanvas().style.cursor = "";
       choose(null);
       desk.card(null);

@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 import { number, t } from "./i18n.js";
 import { band, breachOf } from "./plan_band.js";
-import { boundsOf, crossing, halves, lengthM, rings } from "./plan_shape.js";
+import { boundsOf, crossing, halves, inRing, lengthM, rings } from "./plan_shape.js";
 
 const polygon = (ring) => ({ type: "Polygon", coordinates: [ring] });
 const feature = (geometry, properties = {}) => ({ type: "Feature", properties, geometry });
@@ -45,9 +45,7 @@ export function splitTool(desk) {
     if (line.length < 2) return null;
     const box = boundsOf({ coordinates: line });
     let [best, other] = [null, null];
-    for (const one of desk.grids()) {
-      const its = boundsOf(one.geometry);
-      if (its[0] > box[2] || its[2] < box[0] || its[1] > box[3] || its[3] < box[1]) continue;
+    for (const one of desk.gridsNear(box)) {
       const cut = halves(one.geometry, line);
       if (cut.count < 2) continue;
       if (cut.count > 2) {
@@ -72,7 +70,7 @@ export function splitTool(desk) {
     const { one, cut } = found;
     const inside = desk.view.buildings.inside(one.geometry);
     const counted = cut.pieces.map((ring) => {
-      const own = desk.view.buildings.inside(polygon(ring)).filter((each) => inside.includes(each));
+      const own = inside.filter((each) => inRing(each.place, ring));
       return { ring, households: own.reduce((sum, each) => sum + each.households, 0) };
     });
     const larger = counted[1].households > counted[0].households ? 1 : 0;

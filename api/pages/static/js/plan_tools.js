@@ -1,8 +1,9 @@
 // The tools at the left: which one is on, its line of help, its card, and what its keys do.
 import { byId, draw, h, icon, narrow } from "./dom.js";
 import { t } from "./i18n.js";
+import { boxAt, createCells } from "./plan_index.js";
 import { short } from "./plan_names.js";
-import { shared, within } from "./plan_shape.js";
+import { boundsOf, shared, within } from "./plan_shape.js";
 import { createSketch } from "./plan_sketch.js";
 import { createSnap } from "./plan_snap.js";
 import { borderTool } from "./plan_tool_border.js";
@@ -26,22 +27,34 @@ export const TOOLS = {
 
 /** What tools know of the desk: its areas, who is where, and how to say something. */
 function deskOf({ work, view, kind, selected, edit, seesHouseholds }, parts) {
-  const grids = () => [...work.state.areas.values()].filter((one) => [kind(), "dedicated"].includes(one.properties.kind));
+  // What follows from the areas is worked out once, until they are others.
+  let kept = { areas: null };
+  const now = () => {
+    const { areas } = work.state;
+    if (kept.areas === areas && kept.kind === kind()) return kept;
+    const all = [...areas.values()].filter((one) => [kind(), "dedicated"].includes(one.properties.kind));
+    kept = { areas, kind: kind(), grids: all, cells: createCells(all, (one) => boundsOf(one.geometry)) };
+    return kept;
+  };
+  const grids = () => now().grids;
+  const gridsNear = (box) => now().cells.near(box);
   const numbers = (code) => work.state.metrics?.grids.find((one) => one.code === code);
   return {
-    work, view, kind, selected, edit, grids, seesHouseholds, ...parts,
+    work, view, kind, selected, edit, grids, gridsNear, seesHouseholds, ...parts,
     areas: () => work.state.areas,
     short: (one) => short(codeOf(one), work.state.plan.scope, one.properties.parent),
     householdsOf: (one) => numbers(codeOf(one))?.households ?? one.properties.households ?? 0,
     /** Households that a grid should have; of a new one, as others of its kind. */
     rangeOf: (one) =>
       ((one && numbers(codeOf(one))) ?? work.state.metrics?.grids.find((each) => each.kind === kind()))?.range ?? null,
-    gridAt: (place) => grids().find((one) => within(place, one.geometry)) ?? null,
-    buildingAt: (place) => [...view.buildings.all().values()].find((one) =>
-      one.geometry.type.endsWith("Polygon") ? within(place, one.geometry) : Math.hypot(...one.place.map((value, i) => value - place[i])) < 5e-5) ?? null,
+    gridAt: (place) => gridsNear(boxAt(place)).find((one) => within(place, one.geometry)) ?? null,
+    buildingAt: (place) => view.buildings.at(place),
     /** Grids of the same kind that touch, those of the same parent first. */
     neighbours(codes) {
-      const own = grids().filter((one) => one.properties.kind === kind());
+      const chosen = codes.map((code) => work.state.areas.get(code)).filter(Boolean);
+      if (!chosen.length) return [];
+      // Whatever touches them meets their box: others need not be looked at.
+      const own = gridsNear(boundsOf({ coordinates: chosen.map((one) => one.geometry.coordinates) })).filter((one) => one.properties.kind === kind());
       const parents = new Set(own.filter((one) => codes.includes(codeOf(one))).map((one) => one.properties.parent));
       const far = (one) => !parents.has(one.properties.parent);
       const { edges } = shared(own.map((one) => [codeOf(one), one.geometry]));
@@ -50,6 +63,41 @@ function deskOf({ work, view, kind, selected, edit, seesHouseholds }, parts) {
       return own.filter((one) => beside.has(codeOf(one)) && !codes.includes(codeOf(one))).sort((a, b) => far(a) - far(b));
     },
   }; // prettier-ignore
+}
+
+/**
+ * A card beside the map's left edge; at the right where it would cover what it is about (a box of degrees). Its size and
+ * the map's are told by an observer: asking for them after each change of its content would lay the page out each time.
+ */
+function createCard(map) {
+  const box = byId("tool-card");
+  const size = { wide: 0, low: 0, map: 0 };
+  let about = null;
+
+  function place() {
+    if (!about || box.hidden) return;
+    const [low, high] = [map.project([about[0], about[3]]), map.project([about[2], about[1]])];
+    const room = size.wide + 24;
+    const left = low.x < room && low.y < size.low;
+    const right = high.x > size.map - room && low.y < size.low;
+    box.classList.toggle("aside", left && !right);
+  }
+
+  const observer = new ResizeObserver(() => {
+    [size.wide, size.low, size.map] = [box.offsetWidth, box.offsetTop + box.offsetHeight, map.getContainer().clientWidth];
+    place();
+  });
+  observer.observe(box);
+  observer.observe(map.getContainer());
+  return {
+    card(content, bounds = null) {
+      box.hidden = !content;
+      draw(box, content);
+      about = content ? bounds : null;
+      place();
+    },
+    close: () => observer.disconnect(),
+  };
 }
 
 /** Sets the tools up on a map that is ready. `context`: work, view, kind(), selected(), select(code), edit(op, body), seesHouseholds(), begins(name), escape(). */
@@ -70,19 +118,8 @@ export function createTools(context) {
   const sketch = createSketch(view.map, snap);
   const allowed = (one) => TOOLS[one].always || one === "select" || work.may("edit");
 
-  /** Says something beside the map's left edge; at the right where it would cover what it is about (a box of degrees). */
-  function card(content, bounds = null) {
-    const box = byId("tool-card");
-    box.hidden = !content;
-    draw(box, content);
-    if (!content || !bounds) return;
-    const [low, high] = [view.map.project([bounds[0], bounds[3]]), view.map.project([bounds[2], bounds[1]])];
-    const room = box.offsetWidth + 24;
-    const wide = view.map.getContainer().clientWidth;
-    const left = low.x < room && low.y < box.offsetTop + box.offsetHeight;
-    const right = high.x > wide - room && low.y < box.offsetTop + box.offsetHeight;
-    box.classList.toggle("aside", left && !right);
-  }
+  const beside = createCard(view.map);
+  const { card } = beside;
   /** Keys in the card mean what they mean on the map; ↵ may also end the composition of a Chinese word. */
   byId("tool-card").onkeydown = (event) => {
     if (event.isComposing) return;
@@ -123,6 +160,7 @@ export function createTools(context) {
   }
 
   function cancel() {
+    sketch.flush();
     if (tool?.cancel()) return true;
     if (name !== "select") {
       use("select");
@@ -150,6 +188,7 @@ export function createTools(context) {
     if (name !== "select") draw(help, icon(TOOLS[name].icon), h("b", {}, t(`plan.tool.${name}`)), h("span", { class: "mid" }, t(`plan.help.${name}`)));
   }
 
+  view.map.on("remove", beside.close);
   view.map.on("click", (event) => {
     const place = [event.lngLat.lng, event.lngLat.lat];
     const one = desk.gridAt(place);
@@ -165,7 +204,10 @@ export function createTools(context) {
     use,
     cancel,
     redraw,
-    confirm: () => (tool?.confirm ? (tool.confirm(), true) : false),
+    confirm() {
+      sketch.flush();
+      return tool?.confirm ? (tool.confirm(), true) : false;
+    },
     /** Takes back what is not sent yet; false where that is nothing. */
     back: () => tool?.back?.() ?? false,
     current: () => name,
