@@ -23,7 +23,7 @@ function recordOf(one) {
 export function createBuildings(map) {
   const tiles = new Map(); // a tile's key → its buildings, as many as are read
   const waiting = new Map(); // a tile's key → its features that are not read yet
-  let [index, cells, resting, most] = [null, null, 0, MOST];
+  let [index, cells, resting, most, turn] = [null, null, 0, MOST, 0];
   const idle = globalThis.requestIdleCallback ?? ((act) => setTimeout(() => act({ timeRemaining: () => 5 }), 50));
 
   function features(tile) {
@@ -39,6 +39,7 @@ export function createBuildings(map) {
     tiles.delete(key);
     waiting.set(key, tile);
     [index, cells] = [null, null];
+    turn += 1;
     resting ||= idle(rest);
   }
 
@@ -95,7 +96,8 @@ export function createBuildings(map) {
 
   map.on("sourcedata", came);
   return {
-    all,
+    /** Another number once other buildings came. */
+    turn: () => turn,
     inside(geometry) {
       all();
       const box = boundsOf(geometry);

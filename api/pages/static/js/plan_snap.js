@@ -1,6 +1,6 @@
 // Snapping: the nearest stored vertex, else the nearest place on a border, else (asked for by a key) on a street.
-import { boxAt, createCells } from "./plan_index.js";
-import { boundsOf, nearestOn, rings } from "./plan_shape.js";
+import { createCells } from "./plan_index.js";
+import { boundsOf, inBox, nearestOn, rings } from "./plan_shape.js";
 
 const REACH = 10;
 const STREETS = ["street-small", "street-wide", "river-edge", "railway"];
@@ -30,25 +30,14 @@ const placeOn = ({ a, b, share }) => [a[0] + (b[0] - a[0]) * share, a[1] + (b[1]
  * others. What a drawing library rounds on the way, `exact` gives back as it is stored.
  */
 export function createSnap(map, areas) {
-  let [of, vertices, edges] = [null, null, null];
+  let [of, cells] = [null, null];
   const exactly = new Map();
 
-  function index() {
+  /** The grids that may have something in a box: few, so that their vertices are looked at one by one. */
+  function near(box) {
     const now = areas();
-    if (of === now) return;
-    of = now;
-    const [places, pairs] = [new Map(), []];
-    for (const { geometry } of now.values()) {
-      for (const [, , ring] of rings(geometry)) {
-        ring.forEach((place, i) => {
-          const key = `${place[0]},${place[1]}`;
-          if (!places.has(key)) places.set(key, place);
-          if (i) pairs.push([ring[i - 1], place]);
-        });
-      }
-    }
-    vertices = createCells([...places.values()], boxAt);
-    edges = createCells(pairs, (pair) => boundsOf({ coordinates: pair }));
+    if (of !== now) [of, cells] = [now, createCells([...now.values()], (one) => boundsOf(one.geometry))];
+    return cells.near(box).flatMap(({ geometry }) => rings(geometry).map(([, , ring]) => ring));
   }
 
   function window_(point, reach) {
@@ -58,21 +47,20 @@ export function createSnap(map, areas) {
   }
 
   function vertex(point, reach = REACH, skip = () => false) {
-    index();
+    const box = window_(point, reach);
     let best = null;
-    for (const place of vertices.near(window_(point, reach))) {
-      if (skip(place)) continue;
-      const at = map.project(place);
-      const away = Math.hypot(at.x - point.x, at.y - point.y);
-      if (away <= reach && (!best || away < best.away)) best = { place, away };
+    for (const ring of near(box)) {
+      for (const place of ring) {
+        if (!inBox(place, box) || skip(place)) continue;
+        const at = map.project(place);
+        const away = Math.hypot(at.x - point.x, at.y - point.y);
+        if (away <= reach && (!best || away < best.away)) best = { place, away };
+      }
     }
     return best?.place ?? null;
   }
 
-  function edge(point, reach = REACH) {
-    index();
-    return nearestSegment(map, point, edges.near(window_(point, reach)), reach);
-  }
+  const edge = (point, reach = REACH) => nearestSegment(map, point, near(window_(point, reach)), reach);
 
   function street(point) {
     const box = [[point.x - 14, point.y - 14], [point.x + 14, point.y + 14]]; // prettier-ignore

@@ -72,9 +72,8 @@ export function borderTool(desk) {
     for (const [, , ring] of rings(geometryOf(code))) {
       for (let i = 0; i + 1 < ring.length; i += 1) {
         const [a, b] = [ring[i], ring[i + 1]];
-        if ((common.edges.get(edgeName(a, b)) ?? []).length < 2) continue;
         const { away } = nearestOn(point, view.map.project(a), view.map.project(b));
-        if (away <= GRAB * 0.7) return { edge: [a, b] };
+        if (away <= GRAB * 0.7 && (common.edges.get(edgeName(a, b)) ?? []).length > 1) return { edge: [a, b] };
       }
     }
     return null;

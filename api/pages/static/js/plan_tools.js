@@ -196,8 +196,17 @@ export function createTools(context) {
     else if (!tool) context.select(one ? codeOf(one) : null);
   });
 
-  // Buildings may have come since the card was written.
-  view.map.on("idle", () => tool?.recount?.());
+  // Buildings may have come since the card was written, or the view another one. Else nothing is written again: it
+  // would be drawn, and the map then be idle once more, for ever.
+  let counted = null;
+  view.map.on("moveend", () => {
+    counted = null;
+  });
+  view.map.on("idle", () => {
+    if (counted === view.buildings.turn()) return;
+    counted = view.buildings.turn();
+    tool?.recount?.();
+  });
 
   redraw();
   return {

@@ -61,20 +61,23 @@ export function createWork(tell) {
 
   /** Metrics and findings of this revision; the impact only once somebody looked at it. */
   async function numbers() {
-    const turn = ++asked;
-    const part = (name, what) =>
-      api.get(path(what)).then(
-        (answer) => {
-          if (turn !== asked || !live) return;
-          state[name] = answer;
-          tell("numbers", state, name);
-        },
-        (error) => {
-          if (turn !== asked || !live) return;
-          tell("failed", state, { name, error });
-        },
-      );
-    await Promise.all([part("metrics", "metrics"), part("check", "check"), state.impactWanted ? part("impact", "impact") : null]);
+    asked += 1;
+    await Promise.all([ask("metrics"), ask("check"), state.impactWanted ? ask("impact") : null]);
+  }
+
+  function ask(name) {
+    const turn = asked;
+    return api.get(path(name)).then(
+      (answer) => {
+        if (turn !== asked || !live) return;
+        state[name] = answer;
+        tell("numbers", state, name);
+      },
+      (error) => {
+        if (turn !== asked || !live) return;
+        tell("failed", state, { name, error });
+      },
+    );
   }
 
   async function base(plan) {
@@ -152,7 +155,7 @@ export function createWork(tell) {
     wantImpact() {
       if (state.impactWanted) return;
       state.impactWanted = true;
-      numbers();
+      ask("impact");
     },
     close() {
       live = false;
