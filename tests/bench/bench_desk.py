@@ -109,7 +109,7 @@ def rest(page: Page) -> None:
     """Until a page has nothing left to do: what comes after a gesture belongs to it."""
     page.wait_for_timeout(150)
     page.wait_for_selector("body[data-drawn=yes]", state="attached")
-    page.evaluate("new Promise((done) => requestIdleCallback(done))")
+    page.evaluate("new Promise((done) => requestIdleCallback(done, { timeout: 500 }))")
 
 
 def moved(page: Page, places: list[Place]) -> None:
