@@ -173,9 +173,11 @@ export function shared(areas) {
   };
   for (const [code, geometry] of areas) {
     for (const [, , ring] of rings(geometry)) {
+      // Writing a coordinate out is what takes time here: once each.
+      const names = ring.map(name);
       for (let i = 0; i + 1 < ring.length; i += 1) {
-        put(vertices, name(ring[i]), code);
-        put(edges, edgeName(ring[i], ring[i + 1]), code);
+        put(vertices, names[i], code);
+        put(edges, joined(names[i], names[i + 1]), code);
       }
     }
   }
@@ -183,10 +185,8 @@ export function shared(areas) {
 }
 
 /** The same name in both directions. */
-export function edgeName(a, b) {
-  const [one, other] = [name(a), name(b)];
-  return one < other ? `${one} ${other}` : `${other} ${one}`;
-}
+export const edgeName = (a, b) => joined(name(a), name(b));
+const joined = (one, other) => (one < other ? `${one} ${other}` : `${other} ${one}`);
 
 /** A geometry with `change(ring)` applied to every ring; rings that come back as they were stay the same objects. */
 export function withRings(geometry, change) {

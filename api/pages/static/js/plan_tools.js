@@ -59,8 +59,9 @@ function deskOf({ work, view, kind, selected, edit, seesHouseholds }, parts) {
       const far = (one) => !parents.has(one.properties.parent);
       const { edges } = shared(own.map((one) => [codeOf(one), one.geometry]));
       const beside = new Set();
-      for (const both of edges.values()) if (both.some((code) => codes.includes(code))) both.forEach((code) => beside.add(code));
-      return own.filter((one) => beside.has(codeOf(one)) && !codes.includes(codeOf(one))).sort((a, b) => far(a) - far(b));
+      const asked = new Set(codes);
+      for (const both of edges.values()) if (both.some((code) => asked.has(code))) both.forEach((code) => beside.add(code));
+      return own.filter((one) => beside.has(codeOf(one)) && !asked.has(codeOf(one))).sort((a, b) => far(a) - far(b));
     },
   }; // prettier-ignore
 }
