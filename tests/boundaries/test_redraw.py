@@ -219,15 +219,6 @@ def test_a_polygon_that_crosses_its_parents_border_is_refused_with_the_place(dra
     assert not shapely.intersects_xy(parent.geom, *error.value.findings[0]["where"])
 
 
-def test_a_kind_that_nothing_in_the_plan_can_hold_is_refused_as_that(draft, world):
-    """And not as a polygon that lies elsewhere."""
-    area = of_kind(draft, "micro")[0]
-    with pytest.raises(InvalidInput) as error:
-        redraw.apply(draft, world, {"op": "create", "polygon": geojson(area.geom.geoms[0]), "kind": "county"})
-    assert error.value.code == "bad_kind"
-    assert shapely.intersects_xy(area.geom, *error.value.findings[0]["where"])
-
-
 def test_what_would_take_all_of_a_neighbour_is_a_merge(draft, world):
     one, other = neighbours(draft, "micro")
     polygon = shapely.get_parts(combine([one.geom, other.geom]))[0]

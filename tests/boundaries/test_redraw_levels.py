@@ -206,3 +206,11 @@ def test_the_check_while_drawing_finds_what_the_last_one_does(draft):
     last = check_plan(merged, ground, settings, whole=True).errors
     assert {each.code for each in last} == {"gap"}
     assert check_plan(merged, ground, settings).errors == last
+
+
+def test_a_kind_that_nothing_in_the_plan_can_hold_is_refused_as_that(draft):
+    """And not as a polygon that lies elsewhere."""
+    polygon = box(0, 0, 1, 1)
+    error = refusal(draft, op="create", polygon=geojson(polygon), kind="county")
+    assert error.code == "bad_kind"
+    assert shapely.intersects_xy(polygon, *error.findings[0]["where"])
