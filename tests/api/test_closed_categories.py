@@ -92,7 +92,7 @@ def app(app):
 
 
 @pytest.fixture
-def furnished(app, event):
+def mixed(app, event):
     """Events that are no police cases; the posting of police cases in some columns."""
     dispatcher = app.as_("dispatcher")
     for column in range(8):
@@ -124,9 +124,9 @@ def furnished(app, event):
     return police
 
 
-def test_nothing_that_is_answered_knows_of_a_closed_category(app, furnished):
+def test_nothing_that_is_answered_knows_of_a_closed_category(app, mixed):
     without = {name: answers(app, name) for name in READERS}
-    furnished(range(8))
+    mixed(range(8))
     open_ = {name: answers(app, name) for name in READERS}
     assert close(app, "police_case", POLICE_ONLY_FOR)["police_case"] == sorted(
         POLICE_ONLY_FOR, key=ROLES.index
@@ -144,12 +144,12 @@ def test_nothing_that_is_answered_knows_of_a_closed_category(app, furnished):
     assert answers(app, "county") == open_["county"]
 
 
-def test_a_category_closed_to_one_of_two_roles_is_told_of_the_other_ones_areas(app, furnished):
-    furnished(range(4))
+def test_a_category_closed_to_one_of_two_roles_is_told_of_the_other_ones_areas(app, mixed):
+    mixed(range(4))
     before = answers(app, "both")
     close(app, "police_case", POLICE_ONLY_FOR)
     assert app.as_("both").get("/api/me").json()["closed"] == []
-    furnished(range(4, 8))
+    mixed(range(4, 8))
     after = answers(app, "both")
     for path in ASKED:
         assert after[path] == before[path] or path.startswith("/api/workers"), path
@@ -161,8 +161,8 @@ def test_a_category_closed_to_one_of_two_roles_is_told_of_the_other_ones_areas(a
     assert all(each["properties"]["title"] for each in texts)
 
 
-def test_one_event_by_its_number_is_not_there_and_a_tag_of_before_no_longer_holds(app, furnished):
-    furnished(range(8))
+def test_one_event_by_its_number_is_not_there_and_a_tag_of_before_no_longer_holds(app, mixed):
+    mixed(range(8))
     chief = app.as_("chief")
     number = chief.get("/api/events?category=police_case").json()["features"][0]["id"]
     tile = "/api/tiles/events/12/3322/1689.mvt"
@@ -289,8 +289,8 @@ def test_the_command_closes_and_opens(app, monkeypatch):
     assert "hazard       —" in listed
 
 
-def test_a_page_that_is_sent_on_holds_nothing_of_it(app, furnished):
-    furnished(range(8))
+def test_a_page_that_is_sent_on_holds_nothing_of_it(app, mixed):
+    mixed(range(8))
     path = f"/api/heat/map?{YEAR}&kind=town&reason=x"
     chief = app.as_("chief")
     open_ = chief.get(path).text

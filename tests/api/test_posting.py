@@ -172,5 +172,5 @@ def test_the_framework_describes_what_goes_the_short_way(app):
     for method, path in EXPRESS:
         assert described[path][method.lower()]["responses"]["401"]
     assert {each["name"] for each in described["/api/locate"]["get"]["parameters"]} == {
-        "lon", "lat", "crs", "at", "category",
+        "lon", "lat", "crs", "at", "edition", "category",
     }  # fmt: skip

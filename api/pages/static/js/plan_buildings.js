@@ -121,3 +121,23 @@ export function createBuildings(map) {
     },
   };
 }
+
+/**
+ * Buildings at hand that lie in another grid than in the base, as [code, how their grid stands now].
+ *
+ * `redrawn`: features of the base whose borders are others now; `kind`: of the grids that are shown.
+ */
+export function movedOf(redrawn, state, kind, buildings) {
+  const moved = [];
+  const takers = [...state.areas.values()].filter((one) => one.properties.kind === kind && ["changed", "new"].includes(one.properties.fate));
+  const stands = new Map((state.metrics?.grids ?? []).map((one) => [one.code, one.breach ?? "ok"]));
+  for (const before of redrawn) {
+    const now = state.areas.get(before.properties.code);
+    for (const building of buildings.inside(before.geometry)) {
+      if (now && within(building.place, now.geometry)) continue;
+      const taker = takers.find((one) => within(building.place, one.geometry));
+      moved.push([building.code, stands.get(taker?.properties.code) ?? "none"]);
+    }
+  }
+  return moved;
+}

@@ -5,12 +5,13 @@ import { getLanguage, number, shortMoment, t } from "./i18n.js";
 import { createComments, SPOKEN_OF } from "./plan_comments.js";
 import { breachOf } from "./plan_band.js";
 import { drawBar, publishBox } from "./plan_bar.js";
+import { movedOf } from "./plan_buildings.js";
 import { drawImpact } from "./plan_impact.js";
 import { createPlanMap } from "./plan_map.js";
 import { finest, opName, short, toldWords } from "./plan_names.js";
 import { drawNotices } from "./plan_notices.js";
 import { counts, drawFindings, drawJournal } from "./plan_panels.js";
-import { boundsOf, within } from "./plan_shape.js";
+import { boundsOf } from "./plan_shape.js";
 import { openSwipe } from "./plan_swipe.js";
 import { chooseRow, drawTable } from "./plan_table.js";
 import { createTools, TOOLS } from "./plan_tools.js";
@@ -127,23 +128,7 @@ export function openDesk(context) {
     });
     parts.view.base(redrawn.map((one) => one.geometry));
     parts.view.chosen(state.areas.get(chosen)?.geometry ?? null);
-    tintMoved(redrawn);
-  }
-
-  /** Buildings that lie in another grid than in the base, tinted by how that one stands; asked of those that the map shows. */
-  function tintMoved(redrawn) {
-    const moved = [];
-    const others = [...state.areas.values()].filter((one) => one.properties.kind === kind && CHANGED.includes(one.properties.fate));
-    const how = new Map((state.metrics?.grids ?? []).map((one) => [one.code, one.breach ?? "ok"]));
-    for (const before of redrawn) {
-      for (const building of parts.view.buildings.inside(before.geometry)) {
-        const now = state.areas.get(before.properties.code);
-        if (now && within(building.place, now.geometry)) continue;
-        const taker = others.find((one) => within(building.place, one.geometry));
-        moved.push([building.code, how.get(taker?.properties.code) ?? "none"]);
-      }
-    }
-    parts.view.movedBuildings(moved);
+    parts.view.movedBuildings(movedOf(redrawn, state, kind, parts.view.buildings));
   }
 
   function tabs() {
