@@ -127,7 +127,8 @@ def make_edition(
     at_once = order.moment is None and not newest.pending
     ready = None
     if at_once:
-        ready = _rehearse(session, order, following, steps, settings)
+        if newest.id:  # before the first edition nothing could be placed: it moves nothing
+            ready = _rehearse(session, order, following, steps, settings)
         if ready is not None:
             ready.look()
         lock_boundaries(session)
