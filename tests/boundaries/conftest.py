@@ -1,11 +1,25 @@
-"""A small county of squares, as a frame and as a file."""
+"""A small county of squares, as a frame and as a file; an invented county to redraw."""
 
 import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
 
+from tests.boundaries.redraw_ground import county, edition
+
 WEST, SOUTH, STEP = 112.0, 30.0, 0.01
+
+
+@pytest.fixture(scope="session")
+def city():
+    """An invented county of a town or more, for redraws."""
+    return county(9_000)
+
+
+@pytest.fixture(scope="session")
+def base(city):
+    """Its edition; never changed."""
+    return edition(city)
 
 
 @pytest.fixture(scope="session")

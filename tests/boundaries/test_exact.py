@@ -11,15 +11,13 @@ from boundaries.exact import combine
 from boundaries.homes import World
 from gridmap.borders import insert
 from gridmap.errors import GridmapError, InvalidInput
-from tests.boundaries.redraw_ground import county, edition, faults, free_land, ground, requests
+from tests.boundaries.redraw_ground import faults, free_land, ground, requests
 
 EDITS = 60
 
 
 @pytest.fixture(scope="module")
-def town():
-    city = county(9_000)
-    base = edition(city)
+def town(city, base):
     code = str(base.code[base.kind == "town"][0])
     return Draft.open(base, code), ground(city, base.geom[base.row[code]])
 

@@ -13,23 +13,7 @@ from boundaries.homes import World
 from boundaries.redrawing import named_after
 from gridmap import demo
 from gridmap.errors import InvalidInput, NotFound
-from tests.boundaries.redraw_ground import (
-    county,
-    edition,
-    edition_of,
-    geojson,
-    ground,
-)
-
-
-@pytest.fixture(scope="module")
-def city():
-    return county(9_000)
-
-
-@pytest.fixture(scope="module")
-def base(city):
-    return edition(city)
+from tests.boundaries.redraw_ground import edition_of, geojson, ground
 
 
 @pytest.fixture(scope="module")

@@ -14,17 +14,7 @@ from gridmap.crs_measures import area_m2
 from gridmap.errors import GridmapError
 from gridmap.next_edition import Stored
 from gridmap.undoing import Undone
-from tests.boundaries.redraw_ground import county, edition, faults, free_land, geojson, ground, requests
-
-
-@pytest.fixture(scope="module")
-def city():
-    return county(9_000)
-
-
-@pytest.fixture(scope="module")
-def base(city):
-    return edition(city)
+from tests.boundaries.redraw_ground import faults, free_land, geojson, ground, requests
 
 
 @pytest.fixture(scope="module")
