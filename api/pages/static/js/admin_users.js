@@ -53,9 +53,17 @@ export function createUsers() {
   async function act(body, done) {
     const changed = await send("POST", `/api/users/${encodeURIComponent(state.chosen.name)}/actions`, body);
     toast("check", done);
+    if (changed) showAfresh(changed.name);
+    else {
+      load();
+      close();
+    }
+  }
+
+  /** Not waited for: a dialog closes once its deed is done, or the page behind it would show the result and be inert. */
+  async function showAfresh(name) {
     await load();
-    if (changed) await choose(changed.name);
-    else close();
+    await choose(name);
   }
 
   function close() {
@@ -92,8 +100,7 @@ export function createUsers() {
           password: form.get("password") || null,
         });
         toast("check", t("admin.added", { name: user.name }));
-        await load();
-        await choose(user.name);
+        showAfresh(user.name);
       },
     );
 
