@@ -32,6 +32,8 @@ class Areas:
         households: int64, `UNKNOWN` where nobody counted.
         rows: int64, how a person counts the areas in their file.
         flaws: by position, why a geometry could not be read.
+        buildings: int64, `UNKNOWN` where nobody counted; None where that is everywhere. With it, one building alone
+            may hold more households than a grid should have.
     """
 
     geom: NDArray[np.object_]
@@ -41,6 +43,7 @@ class Areas:
     households: NDArray[np.int64]
     rows: NDArray[np.int64]
     flaws: Mapping[int, str] = field(default_factory=dict)
+    buildings: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.geom)

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from boundaries.check_areas import Areas
+from boundaries.check_areas import UNKNOWN, Areas
 from boundaries.check_findings import Examination, place_in
 from boundaries.check_parents import Parents
-from gridmap.household_ranges import USUAL, Ranges, parse_ranges
+from gridmap.household_ranges import USUAL, Ranges, breach, parse_ranges
 from gridmap.index import AreaIndex
 
 __all__ = ["USUAL", "BuildingCount", "Ranges", "add_households", "parse_ranges", "stated_counts"]
@@ -85,7 +85,7 @@ def stated_counts(areas: Areas, parents: Parents) -> Counts:
 def add_households(
     report: Examination, areas: Areas, geom: NDArray[np.object_], counts: Counts, ranges: Ranges
 ) -> None:
-    """Reports areas with more or fewer households than their kind should have.
+    """Reports areas with more or fewer households than their kind should have, by `breach`.
 
     Args:
         report: takes the findings.
@@ -95,13 +95,14 @@ def add_households(
         ranges: least and most by kind.
     """
     unknown = 0
+    buildings = np.full(len(areas), UNKNOWN) if areas.buildings is None else areas.buildings
     for row in range(len(areas)):
         if areas.kind[row] not in ranges:
             continue
-        least, most = ranges[areas.kind[row]]
-        number = int(counts[row])
+        limits = least, most = ranges[areas.kind[row]]
+        number, built = int(counts[row]), int(buildings[row])
         unknown += number < 0
-        if number < 0 or least <= number <= most:
+        if number < 0 or breach(number, None if built < 0 else built, limits) is None:
             continue
         message = (
             f"{areas.named(row)} 有 {number} 户，应为 {least}–{most} 户"

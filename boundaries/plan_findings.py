@@ -1,7 +1,6 @@
 """What is wrong with a plan: the check of coverages over the areas inside its scope, as they are in its draft."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,7 +40,7 @@ def check_plan(draft: Draft, ground: Ground, settings: Settings, *, whole: bool 
     """
     before = ground.findings_of_base(lambda: _of_base(draft, ground, settings))
     if whole:
-        found = _found(draft, list(draft.inside()), ground.households.of(draft), settings)
+        found = _found(draft, list(draft.inside()), ground, settings)
     else:
         since, kept = ground.checked or (Draft.open(draft.base, draft.scope), before)
         differing = draft.differing(since)
@@ -62,7 +61,7 @@ def check_plan(draft: Draft, ground: Ground, settings: Settings, *, whole: bool 
 
 def _of_base(draft: Draft, ground: Ground, settings: Settings) -> list[CoverageFinding]:
     fresh = Draft.open(draft.base, draft.scope)
-    return _found(fresh, list(fresh.inside()), ground.households.of_base, settings)
+    return _found(fresh, list(fresh.inside()), ground, settings)
 
 
 def _patched(  # two drafts, what tells them apart, and what was found
@@ -91,7 +90,7 @@ def _patched(  # two drafts, what tells them apart, and what was found
         if draft.get(code) is not None:
             families.update(draft.path(code).split("."))
     looked_at = [area for area in draft.inside() if area.parent in families]
-    anew = _found(draft, looked_at, ground.households.of(draft), settings)
+    anew = _found(draft, looked_at, ground, settings)
     kept = [each for each in before if not {each.area, each.other} & concerned]
     return in_order([*kept, *(each for each in anew if {each.area, each.other} & concerned)])
 
@@ -101,22 +100,25 @@ def _key(finding: CoverageFinding) -> _Key:
 
 
 def _found(
-    draft: Draft, areas: list[PlannedArea], households: Mapping[str, int], settings: Settings
+    draft: Draft, areas: list[PlannedArea], ground: Ground, settings: Settings
 ) -> list[CoverageFinding]:
     scope = draft.get(draft.scope)
     assert scope is not None  # noqa: S101  # no edit retires what it works inside
     here = [scope, *areas]
+    households, buildings = (
+        np.array([counts.get(area.code, UNKNOWN) for area in here], dtype=np.int64)
+        for counts in (ground.households.of(draft), ground.buildings.of(draft))
+    )
     scheme = None
     if settings.code_scheme is not None:
         scheme = scheme_of(settings.code_scheme, settings.code_order)
-    return check(
-        Areas.from_arrays(
-            [area.geom for area in here],
-            [area.code for area in here],
-            kind=[area.kind for area in here],
-            # What the scope hangs from is not looked at.
-            parent=[None, *(area.parent for area in areas)],
-            households=np.array([households.get(area.code, UNKNOWN) for area in here], dtype=np.int64),
-        ),
-        rules=Rules(ranges=ranges_of(settings.household_ranges), scheme=scheme),
+    found = Areas.from_arrays(
+        [area.geom for area in here],
+        [area.code for area in here],
+        kind=[area.kind for area in here],
+        # What the scope hangs from is not looked at.
+        parent=[None, *(area.parent for area in areas)],
+        households=households,
     )
+    rules = Rules(ranges=ranges_of(settings.household_ranges), scheme=scheme)
+    return check(replace(found, buildings=buildings), rules=rules)

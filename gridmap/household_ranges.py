@@ -38,13 +38,13 @@ def parse_ranges(text: str, name: str = "--households") -> dict[str, tuple[int, 
 
 
 def breach(
-    households: int, buildings: int, limits: tuple[int, int] | None
+    households: int, buildings: int | None, limits: tuple[int, int] | None
 ) -> Literal["under", "over"] | None:
     """Whether too few or too many live in a grid; a single building over the most may stand alone.
 
     Args:
         households: of the grid.
-        buildings: of the grid.
+        buildings: of the grid; None where nobody counted them.
         limits: least and most of its kind; None where none are set.
     """
     if limits is None:
@@ -52,4 +52,4 @@ def breach(
     low, high = limits
     if households < low:
         return "under"
-    return "over" if households > high and buildings > 1 else None
+    return "over" if households > high and (buildings is None or buildings > 1) else None

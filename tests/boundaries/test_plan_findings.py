@@ -1,5 +1,7 @@
 """What is found and counted of a draft by what changed since the last time is what a look at everything finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,27 @@ def test_a_walk_back_and_forth_is_told_as_if_seen_for_the_first_time(town, setti
         assert kept.households.of(now) == fresh.households.of(now)
         assert kept.buildings.of(now) == fresh.buildings.of(now)
         assert numbers(now, kept, {}, {}, ranges) == numbers(now, fresh, {}, {}, ranges)
+
+
+def test_check_and_numbers_agree_that_one_building_may_stand_alone(town, settings):
+    draft, world = town
+    homes = world.homes
+    ranges = ranges_of(settings.household_ranges)
+    grids = {each.area.code: each for each in numbers(draft, under(draft, homes), {}, {}, ranges)}
+    held = draft.base.codes(draft.base.index.locate(homes.lon, homes.lat, 0.0).holds["micro"])
+    codes = sorted(set(held.tolist()) & {code for code, each in grids.items() if each.buildings > 1})
+    alone, crowd = codes[:2]
+    keep = np.array([code != alone for code in held])
+    keep[np.flatnonzero(held == alone)[0]] = True
+    households = np.where(np.isin(held, [alone, crowd]), 104, homes.households)[keep]
+    fewer = replace(
+        homes, code=homes.code[keep], lon=homes.lon[keep], lat=homes.lat[keep], households=households,
+        geom=homes.geom[keep], group=homes.group[keep],
+    )  # fmt: skip
+    told = under(draft, fewer)
+    out = {each.area for each in check_plan(draft, told, settings, whole=True).findings
+           if each.code == "households_out_of_range"}  # fmt: skip
+    assert out == {each.area.code for each in numbers(draft, told, {}, {}, ranges) if each.breach}
+    assert crowd in out
+    assert alone not in out
+    assert told.households.of(draft)[alone] == 104
