@@ -17,7 +17,7 @@ import numpy as np
 import psycopg
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from api.app import create_app
 from gridmap import accounts, demo
@@ -39,6 +39,10 @@ FLAGS = [
     # Whatever a page might ask for elsewhere has no address.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
+
+
+# Whatever is waited for comes at once, or on a machine with other work late; how late is for tests/bench to say.
+expect.set_options(timeout=20_000)
 
 
 @dataclass(frozen=True)
