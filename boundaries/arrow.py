@@ -1,6 +1,6 @@
 """From Arrow's columns to plain values, with the rows whose text is half a character sorted out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,25 @@ def plain_columns(
 def shapes(column: pa.Array) -> NDArray[np.object_]:
     """Geometries of a column of WKB; None where there is none, or one that cannot be read."""
     wkb = np.array(column.to_pylist(), dtype=object)
-    return np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
+    return straight(shapely.from_wkb, wkb)
+
+
+def straight(read: Callable[..., Any], texts: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Geometries read by `shapely.from_wkb` or `from_wkt`; None where there is none, or one that cannot be read.
+
+    Of arcs and curves shapely reads nothing, and says so by an error instead of None.
+    """
+    try:
+        return np.asarray(read(texts, on_invalid="ignore"), dtype=object)
+    except NotImplementedError:
+        return np.array([_straight(read, text) for text in texts], dtype=object)
+
+
+def _straight(read: Callable[..., Any], text: Any) -> Any:
+    try:
+        return read(text, on_invalid="ignore")
+    except NotImplementedError:
+        return None
 
 
 def _values(column: pa.Array, encoding: str) -> tuple[list[Any], list[int]]:

@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from boundaries import topology
+from boundaries.arrow import straight
 from boundaries.fields import Mapped, map_fields
 from boundaries.places import System, system_of
 from boundaries.read import Source, open_source
@@ -181,7 +182,7 @@ def _read(source: Source, mapped: Mapped) -> tuple[Any, Any, dict[str, list[Any]
 
 def _from_wkt(values: Sequence[Any]) -> NDArray[np.object_]:
     texts = np.array([None if value is None else str(value) for value in values], dtype=object)
-    return np.asarray(shapely.from_wkt(texts, on_invalid="ignore"), dtype=object)
+    return straight(shapely.from_wkt, texts)
 
 
 def _kinds(texts: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
+from boundaries.arrow import straight
 from boundaries.assign_source import Points
 from boundaries.fields import Mapped, map_fields
 from boundaries.places import System, system_of
@@ -192,7 +193,7 @@ def coordinates_of(column: pa.Array, file: str) -> Coordinates:
     texts: Any = np.array([value or None for value in values], dtype=object)
     with np.errstate(invalid="ignore"):  # NaN is an answer here, not a reason to warn
         read: Any = shapely.from_wkt if _is_text(column.type) else shapely.from_wkb
-        shapes: NDArray[np.object_] = np.asarray(read(texts, on_invalid="ignore"), dtype=object)
+        shapes = straight(read, texts)
     return _of_points(shapes, np.flatnonzero(given & shapely.is_missing(shapes)), file)
 
 

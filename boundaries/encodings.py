@@ -17,6 +17,10 @@ from gridmap.errors import InvalidInput
 
 BLOCK = 1 << 20
 ENOUGH_PAIRS = 20_000  # a sample that decides; pairs are looked at one by one
+SURELY = 3  # characters of three bytes and more, none broken
+SAID_UNSEEN = frozenset(
+    {"utf-8", "iso8859-1", "cp1252", "ascii"}
+)  # what is written where nobody thought of it
 _WIDE = re.compile("[\u0800-\U0010ffff]")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -147,6 +151,30 @@ def settle(evidence: Evidence, place: str) -> str:
             code="bad_encoding",
         )
     return "utf-8" if verdict == "broken" else verdict
+
+
+def decode_cut(data: bytes, encoding: str, most: int) -> str:
+    """Text of at most so many bytes; half a character where it was cut is dropped.
+
+    Raises:
+        UnicodeDecodeError: bytes of another encoding.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    return decoder.decode(data, final=len(data) < most)
+
+
+def contradicted(stated: str, evidence: Evidence) -> str | None:
+    """The encoding that texts are in although their file says another; None where nothing speaks against it.
+
+    Programs write `.cpg` files by their own settings, not by the texts: UTF-8 or Latin-1 beside GBK, GBK beside UTF-8.
+    """
+    found = evidence.verdict
+    if found == "gb18030" and stated in SAID_UNSEEN:
+        return found
+    # a text of any other encoding is whole characters of UTF-8 only by chance
+    if found == "utf-8" and evidence.characters >= SURELY and stated != "utf-8":
+        return found
+    return None
 
 
 def _whole_lines(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:

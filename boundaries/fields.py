@@ -160,8 +160,7 @@ def map_fields(
     for name, aliases in known.items():
         if name in given or name in constants:
             continue
-        # a Shapefile cuts names after ten characters
-        likely = (_plain(each) for alias in aliases for each in dict.fromkeys((alias, alias[:SHORT])))
+        likely = dict.fromkeys(_plain(each) for each in (*aliases, *map(_cut, aliases)))
         fitting = (by_name[each] for each in likely if each in by_name)
         likeliest = next((each for each in fitting if each not in taken), None)
         if likeliest is not None:
@@ -224,6 +223,11 @@ def _given_column(name: str, column: str, columns: Sequence[str], file: str) -> 
         code="unknown_column",
         findings=[{"file": file, "field": name, "value": column, "message": "no such column"}],
     )
+
+
+def _cut(name: str) -> str:
+    """As a Shapefile in UTF-8 cuts it after ten bytes: 网格编码 to 网格编."""
+    return name.encode()[:SHORT].decode("utf-8", "ignore")
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -10,10 +10,11 @@ import pyproj.exceptions
 import shapely
 from numpy.typing import NDArray
 
+from boundaries.arrow import straight
 from boundaries.fields import Mapped
 from boundaries.read import Source
 from boundaries.values import Rows
-from boundaries.zones import likely, mistaken
+from boundaries.zones import likely, mistaken, swapped
 from gridmap import crs
 from gridmap.errors import InvalidInput
 
@@ -154,10 +155,10 @@ def place(rows: Rows, system: System, shape: Shape, *, required: bool = True) ->
     for index in np.flatnonzero(present & ~np.isin(kinds, ALLOWED[shape])):
         found = own[index].geom_type
         rows.refuse(int(index), "wrong_geometry", f"is a {found}; needed is {NEEDED[shape]}", field=GEOMETRY)
+    _check_finite(rows, own, system)
     usable = present & rows.good
-    geom = np.full(len(rows), None, dtype=object)
     own[usable] = shapely.force_2d(own[usable])
-    geom[usable] = shapely.transform(own[usable], system.to_wgs84, interleaved=False)  # type: ignore[arg-type]  # the stubs know one argument only
+    geom = _converted(own, system, usable)
     _check_range(rows, own, geom, system, usable)
     geom[~rows.good] = None
     points = kinds == 0
@@ -179,10 +180,12 @@ def _own_shapes(rows: Rows, *, required: bool) -> Shapes:
 
 def _from_wkt(rows: Rows, values: list[Any]) -> Shapes:
     texts = np.array([None if value is None else str(value) for value in values], dtype=object)
-    shapes = np.asarray(shapely.from_wkt(texts, on_invalid="ignore"), dtype=object)
+    shapes = straight(shapely.from_wkt, texts)
     for index in np.flatnonzero(shapely.is_missing(shapes)):
         if texts[index]:
-            message = "is no WKT such as POINT (116.4 39.9), or a ring is not closed"
+            message = (
+                "is no WKT such as POINT (116.4 39.9), a ring is not closed, or arcs are not drawn as lines"
+            )
             rows.refuse(int(index), "bad_geometry", message, field="wkt", value=texts[index])
     return shapes
 
@@ -233,28 +236,41 @@ def _check_presence(rows: Rows, own: Shapes, *, required: bool) -> None:
     for index in np.flatnonzero(rows.good & (shapely.is_missing(own) | shapely.is_empty(own))):
         if required:
             rows.refuse(
-                int(index), "no_geometry", "has no geometry, or one that cannot be read", field=GEOMETRY
+                int(index),
+                "no_geometry",
+                "has no geometry, or one that cannot be read (arcs: save them as lines)",
+                field=GEOMETRY,
             )
 
 
+def _converted(own: Shapes, system: System, usable: NDArray[np.bool_]) -> Shapes:
+    """Shapes in WGS-84; None where a coordinate is of no place: GEOS closes no ring that begins with NaN."""
+    coordinates, which = shapely.get_coordinates(own[usable], return_index=True)
+    lon, lat = system.to_wgs84(coordinates[:, 0], coordinates[:, 1])
+    numbers = np.flatnonzero(usable)
+    nowhere = ~(np.isfinite(lon) & np.isfinite(lat))
+    somewhere = np.setdiff1d(numbers, numbers[which[nowhere]])
+    kept = np.isin(numbers[which], somewhere)
+    geom = np.full(len(own), None, dtype=object)
+    geom[somewhere] = shapely.set_coordinates(own[somewhere], np.column_stack([lon, lat])[kept])
+    return geom
+
+
+def _check_finite(rows: Rows, own: Shapes, system: System) -> None:
+    """Refuses coordinates that are none; bounds pass over NaN, so they are looked at one by one."""
+    coordinates, which = shapely.get_coordinates(own, return_index=True)
+    broken = which[~np.isfinite(coordinates).all(axis=1)]
+    for index in np.unique(broken).tolist():
+        if rows.good[index]:
+            _refuse_range(rows, index, "not_finite", system, own)
+
+
 def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: NDArray[np.bool_]) -> None:
-    """Refuses coordinates that are not finite or lie outside the world; says where axes look swapped."""
-    # bounds pass over NaN, so coordinates are looked at one by one
-    for shapes, code in ((own, "not_finite"), (geom, "out_of_range")):
-        coordinates, which = shapely.get_coordinates(shapes, return_index=True)
-        broken = which[~np.isfinite(coordinates).all(axis=1)]
-        for index in np.unique(broken):
-            if rows.good[index]:
-                rows.refuse(
-                    int(index),
-                    code,
-                    _range_message(code, system, own[index]),
-                    field=GEOMETRY,
-                    value=_first(own[index]),
-                )
+    """Refuses coordinates that lie outside the world; says where axes look swapped."""
+    for index in np.flatnonzero(usable & shapely.is_missing(geom)).tolist():
+        _refuse_range(rows, index, "out_of_range", system, own)
     for index in np.flatnonzero(usable & rows.good & mistaken(shapely.bounds(own)[:, 0], system.name)):
-        message = _range_message("out_of_range", system, own[index])
-        rows.refuse(int(index), "out_of_range", message, field=GEOMETRY, value=_first(own[index]))
+        _refuse_range(rows, int(index), "out_of_range", system, own)
     bounds = shapely.bounds(geom)
     outside = usable & rows.good & ~(np.abs(bounds) <= np.array([180.0, 90.0, 180.0, 90.0])).all(axis=1)
     for index in np.flatnonzero(outside):
@@ -263,8 +279,15 @@ def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: 
             message = "latitude is beyond 90: longitude and latitude look swapped; longitude comes first"
             rows.refuse(int(index), "swapped_axes", message, field=GEOMETRY, value=_first(own[index]))
         else:
-            message = _range_message("out_of_range", system, own[index])
-            rows.refuse(int(index), "out_of_range", message, field=GEOMETRY, value=_first(own[index]))
+            _refuse_range(rows, int(index), "out_of_range", system, own)
+
+
+def _refuse_range(rows: Rows, index: int, code: str, system: System, own: Shapes) -> None:
+    message = _range_message(code, system, own[index])
+    if code == "out_of_range" and swapped(*shapely.get_coordinates(own[index])[0].tolist(), system.name):
+        code = "swapped_axes"
+        message = f"northing and easting look swapped: in {system.name} the easting comes first"
+    rows.refuse(index, code, message, field=GEOMETRY, value=_first(own[index]))
 
 
 def _range_message(code: str, system: System, shape: shapely.Geometry) -> str:

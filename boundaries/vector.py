@@ -27,6 +27,7 @@ REFUSED_DRIVERS = frozenset(
 )
 SHAPEFILE = "ESRI Shapefile"
 SAMPLE_BATCHES = 10
+NAME_BYTES = 10  # at which a Shapefile cuts the names of its columns, through a character if need be
 
 
 class VectorSource:
@@ -43,7 +44,7 @@ class VectorSource:
         self._name = locate_in_archive(path) or str(path)
         with _gdal_errors(path):
             self._layer = self._choose(layer)
-            info = pyogrio.read_info(self._name, layer=self._layer, force_feature_count=True)
+            info = self._info()
         if info["driver"] in REFUSED_DRIVERS:
             raise bad_file(path, f"is of a kind that is not read here ({info['driver']})")
         self.crs: str | None = info["crs"]
@@ -115,13 +116,18 @@ class VectorSource:
         return names[0]
 
     def _decode_shapefile(self, encoding: str | None) -> None:
-        own = _own_encoding(Path(self._name))
-        chosen = encoding or own or self._detect()
+        own = None if encoding else _own_encoding(Path(self._name))
+        chosen = encoding or self._detected(own)
         if encoding is None and own is None and chosen != "utf-8":
             self.notes.append(f"encoding detected: {chosen} (no .cpg)")
+        if own is not None and chosen != own:
+            self.notes.append(
+                f"warning: .cpg 或 .dbf 写的编码是 {own}，内容实为 {chosen}，按内容读取"
+                f" {self.path.name} says that it is {own}, its texts are {chosen}: read so; --encoding says otherwise"
+            )
         names = [name.encode("latin-1", "replace") for name in self._raw_names()]
         try:
-            self.columns = [name.decode(chosen) for name in names]
+            self.columns = [encodings.decode_cut(name, chosen, NAME_BYTES) for name in names]
         except UnicodeDecodeError as error:
             raise InvalidInput(
                 f"{self.path.name}: its column names are not {chosen}; name the --encoding, for example"
@@ -130,21 +136,38 @@ class VectorSource:
             ) from error
         self._encoding = chosen
 
+    def _info(self) -> dict[str, Any]:
+        """What GDAL says of the layer; column names are no concern of its where a .cpg beside them is wrong."""
+        asked: dict[str, Any] = {"layer": self._layer, "force_feature_count": True}
+        try:
+            return dict(pyogrio.read_info(self._name, **asked))
+        except UnicodeDecodeError:
+            return dict(pyogrio.read_info(self._name, **asked, ENCODING=""))
+
     def _raw_names(self) -> list[str]:
         with _gdal_errors(self.path):
             info = pyogrio.read_info(self._name, layer=self._layer, **self._options)
         return [str(name) for name in info["fields"]]
 
-    def _detect(self) -> str:
+    def _detected(self, own: str | None) -> str:
+        """The encoding by what the file says of itself, unless its texts say plainly that this is wrong."""
+        evidence = self._evidence()
+        if own is None:
+            return encodings.settle(evidence, f"{self.path.name} without a .cpg")
+        return encodings.contradicted(own, evidence) or own
+
+    def _evidence(self) -> encodings.Evidence:
         evidence = encodings.Evidence()
         for name in self._raw_names():
-            evidence += encodings.weigh(name.encode("latin-1", "replace"))
+            raw = name.encode("latin-1", "replace")
+            if len(raw) < NAME_BYTES:  # half a character at the end of a longer one is no evidence
+                evidence += encodings.weigh(raw)
         for batch in islice(self._batches(2000), SAMPLE_BATCHES):
             for column in _arrays(batch):
                 if pa.types.is_string(column.type):
                     for value in column.cast(pa.binary()).to_pylist():
                         evidence += encodings.weigh(value or b"")
-        return encodings.settle(evidence, f"{self.path.name} without a .cpg")
+        return evidence
 
 
 def _arrays(batch: pa.RecordBatch) -> list[pa.Array]:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 # further the systems without it stand.
 SERIES: Final = ((4491, 13, 11, 11), (4513, 25, 21, 21))
 MILLION: Final = 1_000_000.0
+FARTHEST: Final = (
+    2  # million metres that no easting without a zone's number reaches; northings of China begin there
+)
 
 
 def likely(easting: float, system: str) -> str | None:
@@ -36,6 +39,18 @@ def likely(easting: float, system: str) -> str | None:
     return None
 
 
+def swapped(x: float, y: float, system: str) -> bool:
+    """Whether a place reads as northing, easting in a zone: what stands second is an easting of it, the first none.
+
+    Args:
+        x: metres, what stands first in the file.
+        y: what stands second.
+        system: name of the one that they are said to be in.
+    """
+    both = mistaken(np.array([x, y]), system)
+    return bool(both[0] and not both[1] and 0.0 < x < 10 * MILLION and y > 0.0)
+
+
 def mistaken(eastings: NDArray[np.float64], system: str) -> NDArray[np.bool_]:
     """Which eastings cannot be of a zone: another zone's number stands before them, or one where none belongs.
 
@@ -53,5 +68,5 @@ def mistaken(eastings: NDArray[np.float64], system: str) -> NDArray[np.bool_]:
             if 0 <= position < many:
                 return np.asarray(zone != lowest + position) & np.isfinite(eastings)
             if 0 <= position - further < many:
-                return np.asarray(zone >= SERIES[0][1])
+                return np.asarray(zone >= FARTHEST)
     return np.zeros(len(eastings), dtype=bool)

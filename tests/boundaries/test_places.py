@@ -127,6 +127,14 @@ def test_wkt():
     assert places.geom[0].wkt == "POINT (1 2)"
 
 
+def test_arcs_are_refused_with_their_row():
+    rows = of_columns(wkt=["POINT (1 2)", "CIRCULARSTRING (0 0, 1 1, 2 0)", "POINT (2 1)"])
+    places = place(rows, WGS84, "point")
+    assert refusals(rows) == [(2, "bad_geometry")]
+    assert "arcs" in rows.findings.kept[0].message
+    assert [shape and shape.wkt for shape in places.geom] == ["POINT (1 2)", None, "POINT (2 1)"]
+
+
 @pytest.mark.parametrize("system", ["gcj02", "bd09", "EPSG:4547", "EPSG:3857"])
 def test_coordinates_are_converted_and_kept_as_they_came(system):
     lon, lat = np.array([113.9, 114.2]), np.array([30.4, 30.7])

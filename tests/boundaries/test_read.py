@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import sqlite3
+import struct
+import warnings
 import zipfile
 
 import geopandas as gpd
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
+from boundaries.fields import map_fields
 from boundaries.read import open_source
 from gridmap.errors import InvalidInput
 
@@ -71,6 +75,59 @@ def test_map_files_of_every_kind(tmp_path, frame, kind):
         assert by_name[name].equals(shape)
     if kind == "gbk":
         assert any("gb18030" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("written", "stated"), [("GBK", "UTF-8"), ("GBK", "ISO-8859-1"), ("UTF-8", "936"), ("UTF-8", "big5")]
+)
+def test_a_cpg_that_is_plainly_wrong_is_told_and_passed_over(tmp_path, frame, written, stated):
+    path = tmp_path / "f.shp"
+    frame.to_file(path, encoding=written)
+    path.with_suffix(".cpg").write_text(stated)
+    source = open_source(path)
+    assert everything(source)[1]["名称"] == NAMES
+    assert source.columns == ["编码", "名称"]
+    (told,) = source.notes
+    assert "warning" in told
+    assert source.path.name in told
+
+
+def test_a_cpg_is_believed_where_the_texts_do_not_speak_against_it(tmp_path):
+    names = ["ÄÖÜ Straße", "МОСКВА"]
+    for name, encoding in zip(names, ["ISO-8859-1", "cp1251"], strict=True):
+        path = tmp_path / f"{encoding}.shp"
+        gpd.GeoDataFrame({"name": [name]}, geometry=SHAPES[:1], crs=4326).to_file(path, encoding=encoding)
+        path.with_suffix(".cpg").write_text(encoding)
+        source = open_source(path)
+        assert everything(source)[1]["name"] == [name]
+        assert source.notes == []
+
+
+def test_a_column_name_that_a_shapefile_cut_through_a_character(tmp_path, frame):
+    path = tmp_path / "f.shp"
+    cut = frame.rename(columns={"编码": "网格编码", "名称": "网格名称"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that names are cut
+        cut.to_file(path, encoding="UTF-8")
+    source = open_source(path)
+    assert source.columns == ["网格编", "网格名"]
+    mapped = map_fields("areas", source.columns, {}, {}, file=path.name)
+    assert dict(mapped.columns) == {"code": "网格编", "name": "网格名"}
+    assert everything(source)[1]["网格名"] == NAMES
+
+
+def test_arcs_in_a_map_are_rows_without_a_shape(tmp_path, frame):
+    path = tmp_path / "f.gpkg"
+    frame.to_file(path)
+    ring = np.array([(0, 0), (1, 1), (2, 0), (1, -1), (0, 0)], dtype="<f8")
+    arc = struct.pack("<BII", 1, 10, 1) + struct.pack("<BII", 1, 8, len(ring)) + ring.tobytes()
+    with sqlite3.connect(path) as file:
+        for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            file.execute(f'DROP TRIGGER "{name}"')
+        file.execute("UPDATE f SET geom = ? WHERE fid = 2", (b"GP\x00\x01" + struct.pack("<i", 4490) + arc,))
+    file.close()
+    shapes = everything(open_source(path))[2]
+    assert [shape is None for shape in shapes] == [False, True, False]
 
 
 def test_a_wrong_encoding_named_for_a_shapefile_is_a_clear_error(tmp_path, frame):

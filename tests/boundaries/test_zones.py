@@ -3,14 +3,17 @@
 import numpy as np
 import pyproj
 import pytest
+import shapely
 
-from boundaries.fields import map_fields
+from boundaries.fields import Mapped, map_fields
 from boundaries.findings import Findings
 from boundaries.places import System, place
 from boundaries.read import Chunk
 from boundaries.values import Rows
 from boundaries.zones import likely
 from gridmap import crs
+
+EASTINGS = {"EPSG:4525": 37_593_700.0, "EPSG:4546": 593_700.0}
 
 
 def placed(x, y, system):
@@ -56,3 +59,21 @@ def test_the_numbers_are_those_of_the_register():
     assert likely(float("nan"), "wgs84") is None
     assert likely(12_500_000, "wgs84") is None
     assert likely(500_000, "gcj02") is None
+
+
+@pytest.mark.parametrize("system", list(EASTINGS))
+def test_polygons_outside_of_their_system_are_refused_row_by_row(system):
+    """A ring that ends in places that are none cannot be closed, and no library shall say so instead."""
+    x = EASTINGS[system]
+    good = shapely.box(x, 3_320_400, x + 300, 3_320_900)
+    swapped = shapely.transform(good, lambda xy: xy[:, ::-1])
+    elsewhere = shapely.transform(good, lambda xy: np.column_stack([xy[:, 0] + 90e6, xy[:, 1]]))
+    with np.errstate(invalid="ignore"):  # the polygon is meant to be broken
+        broken = shapely.Polygon([(1, 1), (2, np.nan), (3, 1)])
+    array = np.array([good, swapped, elsewhere, broken], dtype=object)
+    rows = Rows(Chunk(np.arange(1, 5), {}, array), Mapped(), Findings("f.gpkg"))
+    places = place(rows, System(system), "area")
+    refused = {each.row: each.code for each in rows.findings.kept}
+    assert refused == {2: "swapped_axes", 3: "out_of_range", 4: "not_finite"}
+    assert [shape is None for shape in places.geom] == [False, True, True, True]
+    assert places.geom[0].bounds == pytest.approx((111.97, 29.99, 111.98, 30.0), abs=0.02)
