@@ -247,5 +247,5 @@ def _refuse(job: Job, finding: Mapping[str, object]) -> None:
         field=job.mapped.columns.get(field, field),
         value=finding.get("value"),
         where=(float(where[0]), float(where[1])) if isinstance(where, list) else None,
-        area=str(finding.get("value")),
+        area=str(finding.get("area")),
     )

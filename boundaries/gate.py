@@ -168,6 +168,7 @@ class _Hints:
     def __init__(self, job: Job, merged: _Merged, blocking: Sequence[CoverageFinding]) -> None:
         self._asked = job.options.repair
         self._width_m = job.options.repair_width_m
+        self._refused = job.findings.refused
         self._left: set[tuple[str, str | None, str | None]] = set()
         if not blocking or self._asked:
             return
@@ -177,12 +178,18 @@ class _Hints:
         settled = sum(not self.stays(each) for each in blocking)
         gained = sum(each.gained_m2 for each in result.mended.values())
         lost = sum(each.lost_m2 for each in result.mended.values())
+        without = (
+            f"；被拒的 {self._refused} 行未参与检查，缝隙可能由此而来"
+            f" ({self._refused} refused rows are not in this check: gaps may be theirs)"
+            if self._refused
+            else ""
+        )
         job.summary.notes.append(
             f"网格问题 {len(blocking)} 处，不能入库；--repair（宽度 {self._width_m:g} m）可消除其中 {settled} 处，"
             f"改动 {len(result.mended)} 个图形（增 {gained:.1f} m²，减 {lost:.1f} m²）"
             f" {len(blocking)} findings on grids: nothing can be stored. --repair, {self._width_m:g} m wide,"
             f" would settle {settled} of them and change {len(result.mended)} polygons"
-            f" (+{gained:.1f} m², -{lost:.1f} m²)"
+            f" (+{gained:.1f} m², -{lost:.1f} m²){without}"
         )
 
     def stays(self, found: CoverageFinding) -> bool:
@@ -193,6 +200,8 @@ class _Hints:
         """What to do about a finding."""
         if found.code == "bad_code":
             return "correct the code"
+        if found.code == "gap" and self._refused:
+            return "it may be what a refused row leaves: correct that first"
         if self._asked:
             return f"wider than {self._width_m:g} m or not to be settled by itself: correct the polygons"
         if self.stays(found):

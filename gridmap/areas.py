@@ -243,7 +243,8 @@ def _finding(draft: AreaDraft, field: str, code: str, message: str) -> dict[str,
     return {
         "row": draft.row,
         "field": field,
-        "value": draft.code,
+        "value": {"parent": draft.parent, "kind": draft.kind}.get(field, draft.code),
+        "area": draft.code,
         "code": code,
         "message": message,
         "where": [where.x, where.y],
@@ -257,15 +258,16 @@ def _code_findings(session: Writer, base: Snapshot, drafts: Sequence[AreaDraft])
         {"codes": [draft.code for draft in drafts]},
     ).all()
     known = {row.code: row for row in used}
-    seen: set[str] = set()
+    seen: dict[str, int | None] = {}
     for draft in drafts:
         if draft.kind not in KINDS:
             findings.append(_finding(draft, "kind", "bad_kind", f"allowed: {', '.join(KINDS)}"))
         if not CODE.fullmatch(draft.code):
             findings.append(_finding(draft, "code", "bad_code", "a code is made of A-Z a-z 0-9 _ alone"))
         if draft.code in seen:
-            findings.append(_finding(draft, "code", "duplicate_code", "the code stands twice in the file"))
-        seen.add(draft.code)
+            message = f"the code stands in row {seen[draft.code]} already"
+            findings.append(_finding(draft, "code", "duplicate_code", message))
+        seen.setdefault(draft.code, draft.row)
         before = known.get(draft.code)
         if before is None:
             continue

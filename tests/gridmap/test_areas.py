@@ -177,7 +177,7 @@ def test_findings_say_where(desk, county):
     with pytest.raises(InvalidInput) as caught:
         desk.load(county.area("micro", "n", county.box(3, 2), parent="nowhere", row=7))
     (finding,) = caught.value.findings
-    assert finding["value"] == "n"
+    assert (finding["area"], finding["value"]) == ("n", "nowhere")
     assert county.box(3, 2).contains(shapely.Point(finding["where"]))
 
 

@@ -104,6 +104,29 @@ def test_every_kind_of_finding_on_grids_blocks(gridmap, frame, tmp_path, finding
     assert "only gap and not_contiguous can be allowed" in refused.output
 
 
+def test_a_gap_that_a_refused_row_leaves_is_told_as_that(gridmap, frame, tmp_path, findings):
+    frame.loc[frame.code == "99012600100100102", "parent"] = "99012600100199"
+    frame.to_file(tmp_path / "f.gpkg")
+    result, found = report_of(gridmap, tmp_path / "f.gpkg", tmp_path, findings, code=1)
+    parent, gap = found
+    assert (parent["code"], parent["value"], parent["area"]) == (
+        "unknown_parent",
+        "99012600100199",
+        "99012600100100102",
+    )
+    assert gap["code"] == "gap"
+    assert "a refused row leaves" in gap["message"]
+    assert "--repair" not in gap["message"]
+    assert "1 refused rows are not in this check" in result.output
+
+
+def test_a_code_that_stands_twice_names_both_rows(gridmap, frame, tmp_path, findings):
+    frame.loc[frame.code == "99012600100100102", "code"] = "99012600100100101"
+    frame.to_file(tmp_path / "f.gpkg")
+    _, found = report_of(gridmap, tmp_path / "f.gpkg", tmp_path, findings, code=1)
+    assert (found[0]["row"], found[0]["message"]) == (5, "the code stands in row 4 already")
+
+
 def test_jurisdictions_may_lie_over_each_other_in_parts_and_without_a_parent(gridmap, tmp_path, findings):
     shapes = [
         shapely.MultiPolygon([shapely.box(112, 30, 112.01, 30.01), shapely.box(113, 30, 113.01, 30.01)]),
