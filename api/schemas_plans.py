@@ -18,6 +18,14 @@ Revision = Annotated[
     Field(ge=1, lt=2**31, description="Of the plan as it was seen; another one since: 409 `stale_revision`."),
 ]
 Reason = Annotated[Text, Field(min_length=1, max_length=500)]
+InForceFrom = Annotated[
+    Text,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="RFC 3339 with a zone, or a date; in the future. By default now.",
+    ),
+]
 Words = Annotated[Text, Field(min_length=1, max_length=2000)]
 Grid = Annotated[Code, Field(description="Code of an area inside the plan's scope.")]
 
@@ -187,10 +195,7 @@ class PublishIn(_In):
     """A plan becomes the next edition."""
 
     revision: Revision
-    effective_from: Annotated[
-        Text | None,
-        Field(max_length=64, description="RFC 3339 with a zone, or a date; in the future. By default now."),
-    ] = None
+    effective_from: InForceFrom | None = None
 
 
 class RevertIn(_In):
@@ -198,10 +203,7 @@ class RevertIn(_In):
 
     revision: Revision
     reason: Reason
-    effective_from: Annotated[
-        Text | None,
-        Field(max_length=64, description="RFC 3339 with a zone, or a date; in the future. By default now."),
-    ] = None
+    effective_from: InForceFrom | None = None
 
 
 class CommentIn(_In):

@@ -144,9 +144,9 @@ def cursor(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(list(values))).decode().rstrip("=")
 
 
-def following(request: Request, last: Sequence[Any]) -> str:
-    """The path of the page after the one that ends with `last`."""
-    url = request.url.include_query_params(cursor=cursor(last))
+def following(request: Request, last: Sequence[Any], **also: object) -> str:
+    """The path of the page after the one that ends with `last`; `also` are parameters that it needs besides."""
+    url = request.url.include_query_params(cursor=cursor(last), **also)
     return f"{url.path}?{url.query}"
 
 

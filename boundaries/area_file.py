@@ -72,7 +72,7 @@ def load_areas(session: Writer, job: Job) -> Summary:
             AreaDraft(
                 kind=kinds[at] or "",
                 code=codes[at] or "",
-                name=names[at] or codes[at] or "",
+                name=names[at] or "",
                 setting=settings[at] if settings else None,
                 parent=parents[at],
                 geom=polygons[at],
@@ -81,7 +81,7 @@ def load_areas(session: Writer, job: Job) -> Summary:
             for at in np.flatnonzero(rows.good).tolist()
         ]
     before = snapshots.load(session)
-    drafts = [_same_shape(draft, before) for draft in drafts]
+    drafts = [_filled(_same_shape(draft, before), before, job) for draft in drafts]
     if register is not None:
         drafts = _known_parents(before, job, drafts)
     _suspect(before, job, drafts, system)
@@ -143,7 +143,7 @@ def _register(job: Job) -> Register | None:
 def _names_and_parents(rows: Rows, register: Register | None) -> tuple[list[str | None], list[str | None]]:
     """Names and parents, where the file has none from the register."""
     empty: list[str | None] = [None] * len(rows)
-    names = rows.texts("name", longest=200) or list(empty)
+    names = rows.names() or list(empty)
     parents = rows.codes("parent", required=False) or list(empty)
     if register is None:
         return names, parents
@@ -164,6 +164,15 @@ def _same_shape(draft: AreaDraft, before: Snapshot) -> AreaDraft:
     if row is None or not shapely.equals_exact(draft.geom, before.geom[row], 0.0, normalize=True):
         return draft
     return replace(draft, geom=before.geom[row])
+
+
+def _filled(draft: AreaDraft, before: Snapshot, job: Job) -> AreaDraft:
+    """With the name and setting that are stored where the file says none: boundaries come without them often."""
+    row = before.row.get(draft.code)
+    if row is None:
+        return draft if draft.name else replace(draft, name=draft.code)
+    setting = draft.setting if "setting" in job.mapped else before.setting[row]
+    return replace(draft, name=draft.name or before.name[row], setting=setting)
 
 
 def _known_parents(before: Snapshot, job: Job, drafts: Sequence[AreaDraft]) -> list[AreaDraft]:

@@ -13,11 +13,9 @@ from boundaries.mending import mend
 from boundaries.places import GEOMETRY, Places, place
 from boundaries.suspicion import Suspicion, refuse_swapped
 from boundaries.values import Rows
-from gridmap.buildings import BuildingDrafts, BuildingLoad
+from gridmap.buildings import DEFAULT_KIND, BuildingDrafts, BuildingLoad
 from gridmap.db import Writer
 from gridmap.snapshot import Snapshot
-
-DEFAULT_KIND = "residential"
 
 
 def load_buildings(session: Writer, job: Job, snapshot: Snapshot) -> Summary:
@@ -36,8 +34,8 @@ def load_buildings(session: Writer, job: Job, snapshot: Snapshot) -> Summary:
     elsewhere = 0
     for rows in job.rows():
         codes = rows.codes("code") or []
-        names = rows.texts("name", longest=200) or [None] * len(rows)
-        kinds = rows.texts("kind", longest=64) or [None] * len(rows)
+        names = rows.names()
+        kinds = rows.texts("kind", longest=64)
         households = rows.whole("households")
         together = rows.texts("keep_together", longest=200)
         places = place(rows, system, "building")
@@ -49,8 +47,8 @@ def load_buildings(session: Writer, job: Job, snapshot: Snapshot) -> Summary:
         drafts = BuildingDrafts(
             row=rows.chunk.rows[good],
             code=[codes[at] or "" for at in good],
-            name=[names[at] or "" for at in good],
-            kind=[kinds[at] or DEFAULT_KIND for at in good],
+            name=None if names is None else [names[at] or "" for at in good],
+            kind=None if kinds is None else [kinds[at] or DEFAULT_KIND for at in good],
             households=_counts(households, good),
             geom=places.geom[good],
             keep_together=None if together is None else [together[at] or "" for at in good],

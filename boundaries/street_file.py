@@ -45,7 +45,7 @@ def load_streets(session: Writer, job: Job) -> Summary:
     load = StreetLoad(session)
     for rows in job.rows():
         codes = rows.codes("code", required=False) or [None] * len(rows)
-        names = rows.texts("name", longest=200) or [None] * len(rows)
+        names = rows.names() or [None] * len(rows)
         classes = rows.choice("class", CLASSES, CLASS_WORDS, code="unknown_class", required=False)
         places = place(rows, system, "line")
         good = np.flatnonzero(rows.good)

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from gridmap.errors import InvalidInput
 
 CODE: Final = re.compile(r"[A-Za-z0-9_]{1,255}")
 PRIVATE: Final = frozenset({"title", "description", "address", "contact"})  # never shown in a report
+LONGEST_NAME: Final = 200
 EXACT_DIGITS: Final = 15  # what a spreadsheet keeps of a number
 LARGEST: Final = 2_147_483_647
 
@@ -133,6 +135,13 @@ class Rows:
 
         return self._each(field, read, None if required else _nothing)
 
+    def names(self, field: str = "name", *, required: bool = False) -> list[str | None] | None:
+        """Short texts without characters that cannot be seen: a name is read by people, on pages and in terminals."""
+        names = self.texts(field, required=required, longest=LONGEST_NAME)
+        if names is None or "".join(name for name in names if name).isprintable():
+            return names
+        return [name and _seen(name) for name in names]
+
     def whole(self, field: str, *, least: int = 0, default: int | None = None) -> NDArray[np.int64] | None:
         """Whole numbers from `least` on; empty cells are refused unless there is a default."""
         quick = _all_whole(self.raw(field), least)
@@ -216,6 +225,12 @@ def as_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def _seen(text: str) -> str:
+    """Without control characters and those that turn a line round; where a line was broken there is a space."""
+    spaced = re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]+", " ", text)
+    return "".join(each for each in spaced if unicodedata.category(each) not in {"Cc", "Cf"}).strip()
 
 
 def read_code(value: Any) -> str:

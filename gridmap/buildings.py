@@ -20,6 +20,7 @@ from gridmap.households import count_households
 from gridmap.index import Places
 from gridmap.snapshot import Snapshot, outermost
 
+DEFAULT_KIND = "residential"
 _STAGED = (
     "row", "code", "name", "kind", "households", "geom", "place", "leaf", "owner", "paths", "keep_together",
 )  # fmt: skip
@@ -30,6 +31,23 @@ _DIFFERS = (
     " AND NOT ST_Normalize(ST_Multi(b.geom)) = ST_Normalize(ST_Multi(i.geom))))"
 )
 _SAME_LIVING = "b.code = i.code AND b.valid_to IS NULL"
+# What a file does not say stays as it is: name, kind, group, and the footprint where a count comes with a point in it.
+_UNSAID = (
+    (
+        "UPDATE building_in i SET name = coalesce(i.name, b.name), kind = coalesce(i.kind, b.kind),"
+        " keep_together = coalesce(i.keep_together, b.keep_together) FROM building b"
+        f" WHERE {_SAME_LIVING} AND (i.name IS NULL OR i.kind IS NULL OR i.keep_together IS NULL)"
+    ),
+    (
+        "UPDATE building_in i SET geom = b.geom, place = b.place, leaf = b.leaf, owner = b.owner, paths = b.paths"
+        f" FROM building b WHERE {_SAME_LIVING} AND ST_Dimension(i.geom) = 0 AND ST_Dimension(b.geom) = 2"
+        " AND ST_Covers(b.geom, i.geom)"
+    ),
+    (
+        f"UPDATE building_in SET name = coalesce(name, ''), kind = coalesce(kind, '{DEFAULT_KIND}'),"
+        " keep_together = nullif(keep_together, '') WHERE name IS NULL OR kind IS NULL OR keep_together = ''"
+    ),
+)
 _NOW_IS = (
     "name = i.name, kind = i.kind, households = i.households, geom = i.geom, place = i.place,"
     " leaf = i.leaf, owner = i.owner, paths = i.paths, keep_together = i.keep_together"
@@ -42,16 +60,16 @@ class BuildingDrafts:
 
     Attributes:
         row: in the file, for findings.
+        name: None where the file does not say, as with `kind` and `keep_together`: what was said before stays.
         households: resident households, 0 or more.
-        geom: points or (multi)polygons in EPSG:4326.
-        keep_together: what a redraw shall not tear apart: a compound, a villagers' group; empty for nothing. None
-            where the file does not say: what was said before stays.
+        geom: points or (multi)polygons in EPSG:4326. A point in the footprint that is known leaves that.
+        keep_together: what a redraw shall not tear apart: a compound, a villagers' group; empty for nothing.
     """
 
     row: NDArray[np.int64]
     code: Sequence[str]
-    name: Sequence[str]
-    kind: Sequence[str]
+    name: Sequence[str] | None
+    kind: Sequence[str] | None
     households: NDArray[np.int64]
     geom: NDArray[np.object_]
     keep_together: Sequence[str | None] | None = None
@@ -114,18 +132,19 @@ class BuildingLoad:
         snapshot = self._snapshot
         found = snapshot.index.locate(shapely.get_x(place), shapely.get_y(place), 0.0)
         shapes = staging.geometries(drafts.geom)
+        unsaid = [None] * len(drafts.code)
         block = staging.block(
             staging.numbers(drafts.row),
             staging.texts(drafts.code),
-            staging.texts(drafts.name),
-            staging.texts(drafts.kind),
+            staging.texts(drafts.name or unsaid),
+            staging.texts(drafts.kind or unsaid),
             staging.numbers(drafts.households),
             shapes,
             shapes if inside.all() else staging.geometries(place),
             staging.texts(snapshot.codes(found.leaf)),
             staging.texts(snapshot.codes(found.owner)),
             staging.arrays(_paths(snapshot, found)),
-            staging.texts(drafts.keep_together or [None] * len(drafts.code)),
+            staging.texts(drafts.keep_together or unsaid),
         )
         copy_text(self._session, "building_in", _STAGED, [block])
         held: NDArray[np.bool_] = found.method != "none"
@@ -155,13 +174,8 @@ class BuildingLoad:
         run = self._run
         session = self._session
         session.execute(sa.text("ANALYZE building_in"))
-        session.execute(
-            sa.text(
-                "UPDATE building_in i SET keep_together = b.keep_together FROM building b"
-                f" WHERE {_SAME_LIVING} AND b.keep_together IS NOT NULL AND i.keep_together IS NULL"
-            )
-        )
-        session.execute(sa.text("UPDATE building_in SET keep_together = NULL WHERE keep_together = ''"))
+        for statement in _UNSAID:
+            session.execute(sa.text(statement))
         staged = session.execute(sa.text("SELECT count(*) FROM building_in")).scalar_one()
         corrected = run(
             f"UPDATE building b SET {_NOW_IS} FROM building_in i"

@@ -127,7 +127,8 @@ def areas(  # noqa: PLR0913  # the query's parameters
     following = None
     if len(rows) > limit:
         rows = rows[:limit]
-        following = shapes.following(request, [snapshot.code[rows[-1]]])
+        # of the same edition: one that comes into force between two pages would tear the list
+        following = shapes.following(request, [snapshot.code[rows[-1]]], edition=snapshot.edition)
     body = area_features(
         snapshot, rows, crs=reference_systems.normalise(crs), geometry=geometry, following=following
     )

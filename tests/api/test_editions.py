@@ -31,6 +31,25 @@ def test_a_publication_is_served_by_every_process_within_a_second(own_app, anoth
             assert answer["grid"]["code"] == f"9901260010010010{2 - number % 2}"
 
 
+def test_a_list_in_pages_is_of_one_edition(own_app, layouts):
+    def pages(path):
+        found = []
+        while path:
+            answer = caller.get(path).json()
+            found += [(each["properties"]["code"], str(each["geometry"])) for each in answer["features"]]
+            path = answer["next"]
+            yield found
+
+    caller = own_app.as_("dispatcher")
+    whole = next(pages("/api/areas"))
+    paged = pages("/api/areas?limit=1")
+    next(paged)
+    publish(own_app, layouts[1])
+    own_app.service.memory.refresh_boundaries()
+    assert [*paged][-1] == whole
+    assert next(pages("/api/areas")) != whole
+
+
 def test_posts_to_two_processes_during_publications_lie_where_the_last_edition_says(
     own_app, another, layouts, event
 ):

@@ -111,6 +111,8 @@ def test_published_for_a_moment_to_come(own_app):
     past = step(wa, plan, "publish", 422, effective_from="2020-01-01")
     assert (past["code"], past["findings"][0]["field"]) == ("past_moment", "effective_from")
     assert step(wa, plan, "publish", 422, effective_from="soon")["code"] == "bad_time"
+    # what a program left empty by mistake is no order to publish at once
+    assert step(wa, plan, "publish", 422, effective_from="")["code"] == "invalid_input"
     assert step(wa, plan, "publish", 422, effective_from="9999-12-31T23:00:00-12:00")["code"] == "bad_time"
     assert wa.get(f"/api/plans/{plan['id']}").json()["state"] == "approved"
     done = step(wa, plan, "publish", effective_from="2099-01-01T00:00:00+08:00")

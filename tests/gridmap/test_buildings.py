@@ -151,6 +151,38 @@ def test_what_shall_stay_together_stays_said_until_a_file_says_otherwise(writer,
     assert said([""], 2) is None
 
 
+def test_counts_that_come_alone_leave_name_kind_and_footprint(writer, snapshot):
+    """The usual update is a table of codes, counts and points."""
+    house = shapely.box(112.004, 30.004, 112.006, 30.006)
+    first = replace(
+        drafts(("a", 1, house), ("b", 1, B)), name=["一栋", "二栋"], kind=["office", "residential"]
+    )
+    for day, given in ((TODAY, first), (TOMORROW, drafts(("a", 9, A), ("b", 1, B), ("n", 4, C)))):
+        job = BuildingLoad(writer, snapshot)
+        job.add(given if day == TODAY else replace(given, name=None, kind=None))
+        stored = job.store(day)
+    assert (stored.created, stored.changed, stored.unchanged) == (1, 1, 1)
+    rows = writer.execute(
+        sa.text(
+            "SELECT code, name, kind, households, ST_AsBinary(geom) AS geom FROM building"
+            " WHERE valid_to IS NULL ORDER BY code"
+        )
+    ).all()
+    assert [row[:4] for row in rows] == [
+        ("a", "一栋", "office", 9),
+        ("b", "二栋", "residential", 1),
+        ("n", "", "residential", 4),
+    ]
+    assert shapely.from_wkb(bytes(rows[0].geom)).equals(house)
+    elsewhere = (112.0065, 30.005)  # a point beside it is another place
+    load(writer, snapshot, ("a", 9, elsewhere), today=TOMORROW)
+    assert (living(writer, "a").households, living(writer, "a").leaf) == (9, "m1")
+    kinds = writer.execute(
+        sa.text("SELECT GeometryType(geom) FROM building WHERE valid_to IS NULL AND code = 'a'")
+    )
+    assert kinds.scalar_one() == "POINT"
+
+
 def test_codes_that_stand_twice_are_taken_out_and_named(writer, snapshot):
     job = BuildingLoad(writer, snapshot)
     job.add(drafts(("a", 1, A), ("b", 2, B), ("a", 3, C), ("a", 4, C)))

@@ -108,6 +108,28 @@ def test_refused_rows_are_named_and_nothing_is_stored(gridmap, frame, tmp_path, 
     assert "f.gpkg, row 9, b1, geometry: 图形无效（自相交等） Self-intersection" in result.stderr
 
 
+def test_boundaries_alone_leave_names_and_settings(county, frame, tmp_path):
+    settings = {"99012600100100101": "urban"}
+    frame.assign(setting=[settings.get(code) for code in frame.code]).to_file(tmp_path / "f.gpkg")
+    county("load", "areas", tmp_path / "f.gpkg", "--commit")
+    stored = county.rows("SELECT code, name, setting FROM area WHERE edition_to IS NULL ORDER BY code")
+    bare = frame[["code", "kind", "geometry"]]
+    bare.to_file(tmp_path / "g.gpkg")
+    assert "unchanged 8" in county("load", "areas", tmp_path / "g.gpkg", "--commit").output
+    bare.assign(name="", setting=None).to_file(tmp_path / "h.gpkg")
+    assert "changed 1 · 未变 unchanged 7" in county("load", "areas", tmp_path / "h.gpkg", "--commit").output
+    now = county.rows("SELECT code, name, setting FROM area WHERE edition_to IS NULL ORDER BY code")
+    assert [row[:2] for row in now] == [row[:2] for row in stored]
+    assert [row[2] for row in now] == [None] * 8  # a column that is there and empty says so
+
+
+def test_characters_that_cannot_be_seen_do_not_get_into_names(gridmap, frame, tmp_path):
+    frame.loc[0, "name"] = "\u202e云江\x07县\x1b[31m\n（新）\u200b"
+    frame.to_file(tmp_path / "f.gpkg")
+    gridmap("load", "areas", tmp_path / "f.gpkg", "--commit")
+    assert gridmap.one("SELECT name FROM area WHERE code = '990126'") == "云江县[31m （新）"
+
+
 def test_skip_refused_stores_the_others(gridmap, frame, tmp_path):
     with_rows(frame, ("b1", "micro", None, BOW_TIE), ("b4", "micro", "nobody", BOW_TIE)).to_file(
         tmp_path / "f.gpkg"
