@@ -33,7 +33,10 @@ NOTHING: Final = ("辖区边界", "the outer border")
 
 @dataclass(frozen=True)
 class Limits:
-    """What an area borders on; for each side names, the order is that of walking round clockwise."""
+    """What an area borders on; for each side names, the order is that of walking round clockwise.
+
+    An empty name stands for the outer border, where that is at least half of a side that has others too.
+    """
 
     east: tuple[str, ...]
     south: tuple[str, ...]
@@ -43,12 +46,16 @@ class Limits:
     @property
     def zh(self) -> str:
         """东至…，南至…，西至…，北至…."""
-        return "，".join(f"{_ZH[side]}至{'、'.join(getattr(self, side)) or NOTHING[0]}" for side in SIDES)
+        return "，".join(f"{_ZH[side]}至{'、'.join(self._said(side, NOTHING[0]))}" for side in SIDES)
 
     @property
     def en(self) -> str:
         """East to …, south to …, west to …, north to …."""
-        return ", ".join(f"{side} to {' / '.join(getattr(self, side)) or NOTHING[1]}" for side in SIDES)
+        return ", ".join(f"{side} to {' / '.join(self._said(side, NOTHING[1]))}" for side in SIDES)
+
+    def _said(self, side: str, nothing: str) -> list[str]:
+        names: tuple[str, ...] = getattr(self, side)
+        return [name or nothing for name in names or ("",)]
 
 
 def limits(
@@ -177,5 +184,9 @@ def _told(pieces: _Pieces, named: Texts, mine: NDArray[np.bool_]) -> tuple[str, 
         lengths[name] = lengths.get(name, 0.0) + length
     whole = sum(lengths.values())
     ranked = sorted((name for name in lengths if name), key=lambda name: (-lengths[name], name))
-    kept = {name for name in ranked[:MOST_NAMES] if lengths[name] >= LEAST_SHARE * whole} or set(ranked[:1])
-    return tuple(name for name in lengths if name in kept)
+    kept = {name for name in ranked[:MOST_NAMES] if lengths[name] >= LEAST_SHARE * whole}
+    if 2 * lengths.get("", 0.0) >= whole:  # a stub of a street is not the limit of a side that has none
+        kept.add("")
+    if kept == {""}:
+        return ()
+    return tuple(name for name in lengths if name in (kept or set(ranked[:1])))

@@ -45,6 +45,16 @@ def test_a_side_of_two_parts_names_both_in_order_and_a_corner_not():
     assert found.north == ("左", "右")
     assert found.south == ("长街",)
     assert (found.east, found.west) == ((), ())
+
+
+def test_a_stub_of_a_street_is_not_the_limit_of_a_side_that_has_none():
+    grid = square(0, 0, 2)
+    known = streets(("短巷", [(0, -0.02), (0.2, -0.02)]), ("半街", [(0, 1.02), (0.7, 1.02)]))
+    (found,) = limits([grid], known, [grid], ["自己"])
+    assert found.south == ()
+    assert found.north == ("半街", "")
+    assert found.zh == "东至辖区边界，南至辖区边界，西至辖区边界，北至半街、辖区边界"
+    assert found.en.endswith("north to 半街 / the outer border")
     assert found.zh.startswith("东至辖区边界")
 
 
