@@ -269,22 +269,25 @@ def _check_range(rows: Rows, own: Shapes, geom: Shapes, system: System, usable: 
     """Refuses coordinates that lie outside the world; says where axes look swapped."""
     for index in np.flatnonzero(usable & shapely.is_missing(geom)).tolist():
         _refuse_range(rows, index, "out_of_range", system, own)
-    for index in np.flatnonzero(usable & rows.good & mistaken(shapely.bounds(own)[:, 0], system.name)):
-        _refuse_range(rows, int(index), "out_of_range", system, own)
+    for index in np.flatnonzero(
+        usable & rows.good & mistaken(shapely.bounds(own)[:, 0], system.name)
+    ).tolist():
+        _refuse_range(rows, index, "out_of_range", system, own)
     bounds = shapely.bounds(geom)
     outside = usable & rows.good & ~(np.abs(bounds) <= np.array([180.0, 90.0, 180.0, 90.0])).all(axis=1)
-    for index in np.flatnonzero(outside):
+    for index in np.flatnonzero(outside).tolist():
         west, south, east, north = bounds[index]
         if system.is_degrees and max(abs(west), abs(east)) <= 90 and max(abs(south), abs(north)) <= 180:
             message = "latitude is beyond 90: longitude and latitude look swapped; longitude comes first"
             rows.refuse(int(index), "swapped_axes", message, field=GEOMETRY, value=_first(own[index]))
         else:
-            _refuse_range(rows, int(index), "out_of_range", system, own)
+            _refuse_range(rows, index, "out_of_range", system, own)
 
 
 def _refuse_range(rows: Rows, index: int, code: str, system: System, own: Shapes) -> None:
     message = _range_message(code, system, own[index])
-    if code == "out_of_range" and swapped(*shapely.get_coordinates(own[index])[0].tolist(), system.name):
+    x, y = shapely.get_coordinates(own[index])[0].tolist()
+    if code == "out_of_range" and swapped(x, y, system.name):
         code = "swapped_axes"
         message = f"northing and easting look swapped: in {system.name} the easting comes first"
     rows.refuse(index, code, message, field=GEOMETRY, value=_first(own[index]))
