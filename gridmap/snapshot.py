@@ -82,6 +82,20 @@ class Snapshot:
         """West, south, east, north of every row, in degrees."""
         return np.asarray(shapely.bounds(self.geom), dtype=np.float64).reshape(-1, 4)
 
+    @cached_property
+    def is_grid(self) -> NDArray[np.bool_]:
+        """Whether a row is a grid of any kind."""
+        return np.isin(self.kind, GRIDS)
+
+    @cached_property
+    def finest_grids(self) -> NDArray[np.bool_]:
+        """Whether a row is a micro-grid, or a comprehensive grid without any."""
+        micro = self.kind == "micro"
+        divided = set(self.parent[micro])
+        undivided = np.fromiter((code not in divided for code in self.code), bool, len(self))
+        finest: NDArray[np.bool_] = micro | (self.kind == "comprehensive") & undivided
+        return finest
+
     def paths_of(self, places: Places) -> NDArray[np.object_]:
         """The outermost paths of all areas that hold each place: an array of lists, shared where equal."""
         held = np.column_stack([places.holds[kind] for kind in places.holds])

@@ -130,16 +130,17 @@ def indicators(
     now = _selection(question, audience)
     inside = held(place.scope, snapshot.path)
     everywhere = None if place.scope.paths is None else inside
-    scan = Scan(place.condition, everywhere, apart=not place.large, whole=True)
+    open_ = stat_counts.open_to(audience, snapshot)
+    by_leaf = "scope" not in place.condition[1]
+    scan = Scan(place.condition, everywhere, open=open_, apart=not place.large, whole=by_leaf)
     plan_for_these_values(session)
     found = []
     for selection in (now, stat_counts.before(now)):
         with seen_as_asked(session, audience.counts, snapshot, place.condition[1]):
             counts = stat_counts.count(session, snapshot, selection, scan)
-        grids, active = _grids(snapshot, counts, audience)
         numbers = {name: counts.total(name, large=place.large) for name in stat_counts.NUMBERS}
-        numbers |= {"grids": int(grids[inside].sum()), "active_grids": int(active[inside].sum())}
-        numbers["in_grid"] = _in_grid(snapshot, counts, place.large) + numbers["owned"]
+        numbers["grids"] = int(snapshot.finest_grids[inside].sum())
+        numbers["active_grids"] = int(counts.active[inside].sum())
         found.append(_rates(numbers, 0 if place.exact else audience.withhold_below))
     return _compared(*found)
 
@@ -158,13 +159,14 @@ def by_children(session: Session, snapshot: Snapshot, question: Question, audien
     apart = any(
         snapshot.kind[row] not in LARGE and not audience.handled.holds(snapshot.path[row]) for row in children
     )
-    scan = Scan(by_finest_area(scope, snapshot), inside, apart=apart, whole=False)
+    open_ = stat_counts.open_to(audience, snapshot)
+    scan = Scan(by_finest_area(scope, snapshot), inside, open=open_, apart=apart, whole=False)
     plan_for_these_values(session)
     rates, shown = [], []
     for selection in (now, stat_counts.before(now)):
         with seen_as_asked(session, audience.counts, snapshot, scan.condition[1]):
             counts = stat_counts.count(session, snapshot, selection, scan)
-        numbers = _rolled_up(snapshot, tree, counts, audience)
+        numbers = _rolled_up(snapshot, tree, counts, open_[:-1])
         hidden = withheld(tree, numbers["received"], audience)
         shown.append([None if hidden[row] else int(numbers["received"][row]) for row in children])
         rates.append(
@@ -348,40 +350,15 @@ def _children(snapshot: Snapshot, area: str | None, audience: Audience) -> NDArr
     return nesting
 
 
-def _grids(snapshot: Snapshot, counts: Counts, audience: Audience) -> tuple[Ints, Ints]:
-    """For every row 1 where it is a finest grid, and 1 where one of its events has been taken up."""
-    divided = {code for code, kind in zip(snapshot.parent, snapshot.kind, strict=True) if kind == "micro"}
-    finest = np.array(
-        [
-            kind == "micro" or (kind == "comprehensive" and code not in divided)
-            for code, kind in zip(snapshot.code, snapshot.kind, strict=True)
-        ],
-        dtype=bool,
-    )
-    known = stat_counts.open_to(audience, snapshot)
-    taken_up = (counts.of("received", known) - counts.of("untouched", known))[:-1] > 0
-    return finest.astype(np.int64), (finest & taken_up).astype(np.int64)
-
-
-def _in_grid(snapshot: Snapshot, counts: Counts, large: bool) -> int:
-    grids = np.append(np.isin(snapshot.kind, GRIDS), False)  # what lies in no area
-    delicate = 0 if large else int(counts.delicate["received"][grids].sum())
-    return int(counts.all["received"][grids].sum()) - delicate
-
-
-def _rolled_up(snapshot: Snapshot, tree: Tree, counts: Counts, audience: Audience) -> dict[str, Ints]:
+def _rolled_up(snapshot: Snapshot, tree: Tree, counts: Counts, open_: Bools) -> dict[str, Ints]:
     """Numbers for every row, those of its descendants included."""
-    open_ = stat_counts.open_to(audience, snapshot)[:-1]
-    grids = np.isin(snapshot.kind, GRIDS)
-
-    def known(name: str, part: Bools | bool = True) -> Ints:
-        everything = tree.roll_up(np.where(part, counts.all[name][:-1], 0))
-        return everything - np.where(open_, 0, tree.roll_up(np.where(part, counts.delicate[name][:-1], 0)))
-
-    numbers = {name: known(name) for name in stat_counts.NUMBERS}
-    numbers["in_grid"] = known("received", grids) + numbers["owned"]
-    for name, column in zip(("grids", "active_grids"), _grids(snapshot, counts, audience), strict=True):
-        numbers[name] = tree.roll_up(column)
+    numbers = {
+        name: tree.roll_up(counts.all[name][:-1])
+        - np.where(open_, 0, tree.roll_up(counts.delicate[name][:-1]))
+        for name in stat_counts.NUMBERS
+    }
+    numbers["grids"] = tree.roll_up(snapshot.finest_grids.astype(np.int64))
+    numbers["active_grids"] = tree.roll_up(counts.active.astype(np.int64))
     return numbers
 
 

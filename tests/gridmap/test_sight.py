@@ -1,6 +1,7 @@
 """The second line: without any condition a transaction sees what the conditions of access would have let through."""
 
 import itertools
+import re
 
 import psycopg
 import pytest
@@ -389,4 +390,5 @@ def test_for_whom_whole_categories_are_closed_heat_goes_by_its_index_alone(recor
                     taken = session.execute(sa.text("SELECT current_user")).scalar_one()
                     plan = "\n".join(session.execute(sa.text(heat)).scalars())
             assert taken == (sight.ALL if (area, closed) == ("*", "nothing") else role)
-            assert "Index Only Scan using event_heat" in plan, plan
+            # either holds all that is asked; where there are many events, heat's is the smaller one
+            assert re.search("Index Only Scan using event_(heat|newest)", plan), plan

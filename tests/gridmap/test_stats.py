@@ -67,6 +67,24 @@ def areas():
     return drafts
 
 
+def due(i, occurred):
+    """When an event is due: most soon after it occurred, some long after or before, at the edge of soon, or never."""
+    soon = dt.timedelta(days=20)
+    far = (
+        dt.timedelta(days=-300),
+        soon,
+        soon + dt.timedelta(microseconds=1),
+        dt.timedelta(days=230),
+        dt.timedelta(),
+    )
+    accept, resolve = dt.timedelta(hours=4), dt.timedelta(days=7)
+    if i % 6 == 1:
+        resolve = far[i // 6 % 5]
+    if i % 6 == 2:
+        accept = far[i // 6 % 5]
+    return None if i % 37 == 0 else occurred + accept, None if i % 41 == 0 else occurred + resolve
+
+
 def rows_of(snapshot, number=700):
     """Events with every state and time, some in no area, some without a place, some sensitive."""
     rng = np.random.default_rng(3)
@@ -76,7 +94,9 @@ def rows_of(snapshot, number=700):
         leaf = None if i % 31 == 0 else str(rng.choice(codes[-14:] if i % 5 else codes))
         kind = snapshot.kind[snapshot.row[leaf]] if leaf else None
         occurred = NOW - dt.timedelta(days=float(rng.uniform(0, 640)))
-        accept, resolve = occurred + dt.timedelta(hours=4), occurred + dt.timedelta(days=7)
+        if i % 60 in {7, 8}:  # due at the very beginning, and as long after it occurred as is still soon
+            occurred = THIS.since - dt.timedelta(days=20)
+        accept, resolve = due(i, occurred)
         state = str(rng.choice(STATES))
         took = dt.timedelta(hours=float(rng.uniform(0, 8)))
         category = str(rng.choice(["dispute", "police_case", "appeal"]))
@@ -138,8 +158,10 @@ def by_hand(snapshot, events, area, period, *, delicate=True, categories=()):
         and (not categories or event["category"] in categories)
     ]
     received = [event for event in held if period.since <= event["at"] < period.until]
-    due = [event for event in held if period.since <= event["resolve_due"] < min(period.until, NOW)]
-    accept = [event for event in held if period.since <= event["accept_due"] < min(period.until, NOW)]
+    due, accept = (
+        [event for event in held if event[time] and period.since <= event[time] < min(period.until, NOW)]
+        for time in ("resolve_due", "accept_due")
+    )
     disputes = [event for event in received if event["category"] == "dispute"]
     taken = {e["leaf"] for e in received if e["state"] not in {"unassigned", "assigned", "rejected"}}
     micros = {
