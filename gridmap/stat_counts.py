@@ -37,8 +37,9 @@ NUMBERS = (
     "accept_due",
     "accepted_in_time",
 )
-# 15 days are the longest by our own rules (gridmap.events), and five for what is told late. The partial indexes of
-# migration 0010 hold what lies outside: changed here, they are to be made anew, or they are no longer used.
+# 15 days are the longest by our own rules (gridmap.events), and five for what is told late; below once more in hours,
+# which no clock change bends. The partial indexes of migration 0010 hold what lies outside: changed here, they are to
+# be made anew, or they are no longer used.
 DUE_WITHIN = "20 days"
 RECENT = dt.timedelta(days=30)
 _RECEIVED = "occurred_at >= :since"
