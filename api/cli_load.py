@@ -291,7 +291,7 @@ def _into_report(error: InvalidInput, findings: Any) -> None:
 
 
 def _show_findings(findings: Any) -> None:
-    for each in findings.kept[:SHOWN]:
+    for each in findings.foremost(SHOWN):
         place = f" ({each.where[0]:.6f}, {each.where[1]:.6f})" if each.where else ""
         row = f", row {each.row}" if each.row is not None else ""
         field = f", {each.field}" if each.field else ""

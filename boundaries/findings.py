@@ -123,6 +123,7 @@ class Findings:
     def __init__(self, file: str, *, report: Path | None = None, keep: int = 1000) -> None:
         self.file = file
         self.kept: list[Finding] = []
+        self._foremost: dict[Severity, list[Finding]] = {"error": [], "warning": [], "info": []}
         self.counts: Counter[str] = Counter()
         self.refused = 0
         self._keep = keep
@@ -146,8 +147,14 @@ class Findings:
             self.refused += 1
         if len(self.kept) < self._keep:
             self.kept.append(finding)
+        if len(self._foremost[finding.severity]) < self._keep:
+            self._foremost[finding.severity].append(finding)
         if self._report:
             self._report.write(finding)
+
+    def foremost(self, many: int) -> list[Finding]:
+        """The first so many: what refuses rows before what warns, and that before what only tells."""
+        return [each for found in self._foremost.values() for each in found][:many]
 
     def refuse(
         self,

@@ -5,6 +5,7 @@ and said who did what.
 """
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -254,6 +255,9 @@ def check_name(name: str) -> str:
         InvalidInput: `bad_name`.
     """
     text = name.strip()
-    if not text or len(text) > LONGEST_NAME:
-        raise InvalidInput(f"name: 1 to {LONGEST_NAME} characters", code="bad_name")
+    unseen = not {"Cc", "Cf"}.isdisjoint(
+        map(unicodedata.category, text)
+    )  # control, and what turns a line round
+    if not text or len(text) > LONGEST_NAME or unseen:
+        raise InvalidInput(f"name: 1 to {LONGEST_NAME} characters that can be seen", code="bad_name")
     return text

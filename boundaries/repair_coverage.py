@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from boundaries import repair_snap
 from boundaries.check_areas import inner_points
-from boundaries.repair_faces import Settling, settle
+from boundaries.repair_faces import Settling, is_narrow, settle
 from boundaries.repair_snap import DEGREE_M, FIXED, MOVABLE, PARENT, Fabric
 from boundaries.topology import as_multi
 from gridmap import crs
@@ -124,10 +124,12 @@ def _repair_level(
     position = np.full(len(layers.geom), -1, dtype=np.int64)
     position[parents] = len(members) - len(parents) + np.arange(len(parents))
     holder = np.where(layers.parent[members] >= 0, position[layers.parent[members]], -1)
-    fabric = Fabric(as_multi(result.geom[members]), role, holder)
     doubtful = np.zeros(len(members)) if layers.doubtful_m2 is None else layers.doubtful_m2[members]
+    shapes = as_multi(result.geom[members])
+    before = shapes[: len(rows)].copy()
+    _drop_crumbs(shapes, np.flatnonzero(doubtful[: len(rows)] > 0), width_m)
+    fabric = Fabric(shapes, role, holder)
     settling = Settling(fabric, width_m, doubtful, fill=level != "dedicated")
-    before = fabric.shapes[: len(rows)].copy()
     repair_snap.snap(fabric, width_m)
     if settle(settling):
         repair_snap.snap(fabric, width_m)
@@ -144,6 +146,19 @@ def _repair_level(
             more, less, float(fabric.moved_m[each]),
             done.get("gap", 0), done.get("overlap", 0), done.get("outside", 0),
         )  # fmt: skip
+
+
+def _drop_crumbs(shapes: Shapes, mended: Rows, width_m: float) -> None:
+    """Takes narrow pieces from polygons that were made valid: of a loop in a ring a crumb remains beside the polygon.
+
+    What they covered is a gap then, as any other.
+    """
+    for at in mended[shapely.get_num_geometries(shapes[mended]) > 1].tolist():
+        pieces = shapely.get_parts(shapes[at])
+        kept = ~is_narrow(pieces, width_m)
+        kept[np.argmax(shapely.area(pieces))] = True
+        if not kept.all():
+            shapes[at] = shapely.multipolygons(pieces[kept])
 
 
 def _beside(layers: Layers, kind: NDArray[np.object_], rows: Rows, geom: Shapes, width_m: float) -> Rows:

@@ -60,3 +60,13 @@ def test_values_are_shown_short_and_in_one_line():
     assert shorten("a\nb\tc") == "a b c"
     assert shorten("\udce4") == "?"
     assert shorten(None) is None
+
+
+def test_what_refuses_is_shown_before_what_only_tells():
+    findings = Findings("f", keep=3)
+    for row in range(1, 9):
+        findings.add(Finding("fitted", "moved", severity="info", row=row))
+    findings.add(Finding("sliver", "thin", severity="warning", row=9))
+    findings.refuse(10, "overlap", "lies over another")
+    assert [each.row for each in findings.foremost(4)] == [10, 9, 1, 2]
+    assert [each.row for each in findings.kept] == [1, 2, 3]

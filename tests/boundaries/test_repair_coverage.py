@@ -213,3 +213,20 @@ def test_what_a_bow_tie_covers_of_its_neighbour_when_made_valid_is_the_neighbour
         result = repair(Layers(array([left, right]), ["micro"] * 2, still, still < 0, np.array([owed, 0.0])))
         assert (float(crs.area_m2(result.geom[0].intersection(result.geom[1]))) == 0.0) == settled
         assert result.geom[1].equals(right)
+
+
+def test_the_crumb_of_a_loop_does_not_leave_a_grid_in_pieces():
+    """Two vertices of a corner in the wrong order: made valid, a crumb of the ring touches the polygon there."""
+    ring = np.array([(-236, 159), (-110, 227), (-25, 152), (0, -0.3), (0.1, 0), (-95, -9), (-236, 159)])
+    loop = shapely.Polygon(ring * METRE + (112, 30))
+    assert not loop.is_valid
+    mended = shapely.make_valid(loop, method="structure")
+    sizes = crs.area_m2(shapely.get_parts(mended)).tolist()
+    assert len(sizes) == 2
+    assert min(sizes) < 0.1
+    still = np.array([-1])
+    for owed, pieces in ((0.0, 2), (min(sizes), 1)):
+        result = repair(Layers(array([mended]), ["micro"], still, still < 0, np.array([owed])))
+        assert shapely.get_num_geometries(result.geom[0]) == pieces
+        lost = sum(each.lost_m2 for each in result.mended.values())
+        assert lost == pytest.approx(min(sizes) if owed else 0.0, rel=1e-3)
