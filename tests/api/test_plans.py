@@ -330,3 +330,9 @@ def test_open_pages_hear_of_it(county, who, below, told):
     change = Change(7, "plan", 3, 1, (f"990126.{TOWN}",))
     said = site._said(change, principal, below)
     assert (said == b'id: 7\nevent: plan\ndata: {"id":3}\n\n') if told else (said is None)
+
+
+@pytest.mark.parametrize("name", [" ", "\u202e调整", "调整\x07"])
+def test_a_plan_has_a_name_that_can_be_seen(wp, name):
+    refused = wp.post("/api/plans", json={"name": name, "scope": VILLAGE})
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_name")
