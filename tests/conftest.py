@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import hypothesis
 import psycopg
 import pytest
 from argon2 import PasswordHasher
@@ -24,13 +25,23 @@ ROOM = 4 << 30  # bytes that the databases of the tests may need at once
 Copied = Callable[[str], AbstractContextManager[str]]
 # Modules that take longest, begun first: one of them begun last leaves the other processes idle for minutes.
 LONG = (
-    "api/test_nothing_lost", "browser/test_command_map", "browser/test_plan", "browser/test_admin",
-    "browser/test_plan_life", "gridmap/test_backup", "browser/test_oidc", "api/loading/test_real_data",
-    "api/test_schema", "api/test_permissions", "gridmap/test_index_geos", "api/test_operation",
-    "gridmap/embedded/test_embedded_crash", "gridmap/test_index_at_work", "api/test_fuzz",
-    "api/loading/test_load_others", "gridmap/embedded/test_embedded_trouble", "api/test_permissions_kept",
-    "api/test_reading", "browser/test_login", "api/test_cli_assign", "gridmap/test_sight", "api/test_closed_categories",
+    "api/test_nothing_lost", "browser/test_command_map", "browser/test_plan_life", "browser/test_admin",
+    "gridmap/test_backup", "api/loading/test_real_data", "api/test_schema", "browser/test_plan", "api/test_permissions",
+    "browser/test_oidc", "browser/test_plan_tools", "gridmap/test_index_at_work", "gridmap/test_index_geos",
+    "api/test_operation", "gridmap/embedded/test_embedded_crash", "gridmap/embedded/test_embedded_trouble",
+    "gridmap/test_migrations", "api/test_permissions_kept", "api/test_fuzz", "api/loading/test_load_others",
+    "gridmap/test_index", "api/test_cli_assign", "gridmap/test_point_in_time", "gridmap/test_sight",
+    "gridmap/embedded/test_embedded_places", "api/test_closed_categories", "gridmap/test_relocation",
+    "api/test_plan_publication", "api/test_oidc", "api/test_users", "gridmap/demo/test_county", "api/test_reading",
+    "browser/test_login", "api/test_oidc_away",
 )  # fmt: skip
+
+
+def pytest_configure() -> None:
+    """How long a drawn example takes decides nothing: other work beside it is no fault."""
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ from gridmap import accounts, provider_identities
 from gridmap.db import Database
 from gridmap.settings import Settings
 from tests.api.provider import serving
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import FLAGS, context_of
 
 pytestmark = pytest.mark.browser
 ELSEWHERE = "127.0.0.2"  # also this machine, and to a browser another site
@@ -95,10 +95,7 @@ def chromium(browser):
 @pytest.fixture
 def page(chromium):
     """A browser that has been nowhere."""
-    context = chromium.new_context(
-        viewport={"width": 1440, "height": 900}, locale="zh-CN", reduced_motion="reduce"
-    )
-    context.set_default_timeout(40_000)
+    context = context_of(chromium)
     yield context.new_page()
     context.close()
 
