@@ -174,6 +174,7 @@ def test_nothing_is_wider_than_the_window(visit, width, height, tmp_path):
     page.get_by_role("tab", name="Categories").or_(page.get_by_role("button", name="Categories")).click()
     last = page.locator("#list tbody button").last.bounding_box()
     assert last["x"] + last["width"] <= width
+    assert page.locator(".bar nav").evaluate("node => node.scrollWidth - node.clientWidth") <= 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
