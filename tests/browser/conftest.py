@@ -88,6 +88,16 @@ def server(cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFac
     yield from _served(create_app(settings, url))
 
 
+@pytest.fixture(scope="session")
+def storage(server: Server, cluster: Cluster) -> Iterator[Database]:
+    """What the service under test has stored, for what no page can bring about: that time went by, say."""
+    running = cluster.status().url
+    assert running is not None
+    database = Database(running.replace("/gridmap?", "/browser?"), pool_size=1)
+    yield database
+    database.close()
+
+
 def _served(app: Any) -> Iterator[Server]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from tests.browser.desk import SMALL, DeskPage, middle, neighbours, opened, ring, step, village
@@ -34,7 +35,51 @@ def comment(page):
     page.click('[data-key="tab-impact"]')
 
 
-def test_one_submits_another_approves_and_publishes(visit, server):
+def on_notice(page, storage, number, left):
+    """A plan is on notice for so long from now; the page looks, as when somebody comes back to it."""
+    with storage.writer() as session:
+        session.execute(
+            sa.text("UPDATE plan SET notice_until = now() + CAST(:left AS interval) WHERE id = :plan"),
+            {"left": left, "plan": number},
+        )
+    page.evaluate("dispatchEvent(new Event('focus'))")
+
+
+def noticed(page, client, storage, number):
+    """Nothing is published while people may still speak; the page sees by itself when that is over."""
+    notice, publish = page.locator('[data-key="notice"]'), page.locator('[data-key="publish"]')
+    on_notice(page, storage, number, "74 hours")
+    expect(notice).to_contain_text("还有 3 天")
+    expect(page.locator("#publish-note")).to_contain_text("期满后可发布")
+    expect(publish).to_be_disabled()
+    refused = client.post(f"/api/plans/{number}/publish", json={"revision": 4})
+    assert (refused.status_code, refused.json()["code"]) == (409, "notice_runs")
+    comment(page)
+    on_notice(page, storage, number, "1 second")
+    expect(notice).to_have_count(0)
+    expect(publish).to_be_enabled()
+
+
+def half_a_moment(page):
+    """What is half typed reads as nothing, which would be at once; what is drawn anew meanwhile leaves it as it is."""
+    field, dialog = page.locator('[data-key="effective"]'), page.locator("dialog[open]")
+    field.focus()
+    page.keyboard.type("12")
+    page.click('[data-key="tab-grids"]')
+    page.click('[data-key="tab-impact"]')
+    assert field.evaluate("node => node.validity.badInput && !node.value")
+    page.click('[data-key="publish"]')
+    expect(page.locator("#publish-note")).to_contain_text("没有填完")
+    expect(field).to_be_focused()
+    expect(dialog).to_have_count(0)
+    field.fill("2020-01-01T00:00")
+    page.click('[data-key="publish"]')
+    expect(page.locator("#publish-note")).to_contain_text("生效时间已过")
+    expect(dialog).to_have_count(0)
+    field.fill("")
+
+
+def test_one_submits_another_approves_and_publishes(visit, server, storage):
     with server.client("planner") as client:
         number = opened(client, village(client))
         a, b = merged(client, number)
@@ -61,8 +106,8 @@ def test_one_submits_another_approves_and_publishes(visit, server):
         expect(publish).to_be_disabled()
         page.click('[data-key="approve"]')
         deciding.revision(4)
-        comment(page)
-        expect(publish).to_be_enabled()
+        noticed(page, client, storage, number)
+        half_a_moment(page)
         base = client.get(f"/api/plans/{number}?areas=false").json()["base"]
         expect(publish).to_have_text(f"发布为第 {base + 1} 版")
         publish.click()

@@ -7,10 +7,12 @@ import re
 import numpy as np
 import pytest
 import shapely
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from tests.browser.conftest import context_of, signed_in
 from tests.browser.desk import SMALL, DeskPage, middle, neighbours, opened, ring, step, village
+from tests.browser.desk_ground import buildings_moved, in_the_way, movable, moved_along, on_streets, same
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +27,7 @@ def kept(browser, server):
     with server.client("planner") as client:
         number = opened(client, village(client))
         visitor.page.goto(f"{server.url}/plan?id={number}")
+        visitor.allowed += [r"(409|422) .*/edits", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_RESET"]
         yield DeskPage(visitor.page, client, number).ready()
         visitor.check()
     context.close()
@@ -166,28 +169,6 @@ def apart(one, other):
     return 6371008.8 * math.radians(math.hypot((other[0] - one[0]) * wide, other[1] - one[1]))
 
 
-def movable(desk):
-    """(from, to, building) of one that can go to the neighbour and stands apart from others, tried on another plan."""
-    client, grids = desk.client, desk.micro()
-    trial = opened(client, village(client))
-    for giver, taker, _ in neighbours(grids):
-        if any(grids[code]["properties"]["fate"] != "same" for code in (giver, taker)):
-            continue
-        step(client, trial, "edits", op="merge", grids=[giver, taker], into=taker)
-        found = client.get(f"/api/plans/{trial}/impact").json()["buildings"]["items"]
-        step(client, trial, "undo")
-        places = np.array([(each["lon"], each["lat"]) for each in found])
-        for i in range(len(found)):
-            metres = np.hypot(*((np.delete(places, i, 0) - places[i]) * (96_000, 111_000)).T)
-            if not found[i]["households"] or metres.min(initial=99) < 24:
-                continue
-            revision = client.get(f"/api/plans/{trial}?areas=false").json()["revision"]
-            body = {"revision": revision, "op": "move", "buildings": [found[i]["code"]], "to": taker}
-            if client.post(f"/api/plans/{trial}/edits?areas=false", json=body).status_code == 200:
-                return giver, taker, found[i]
-    pytest.fail("no building of this village can be moved")
-
-
 def test_buildings_in_a_lasso_go_to_the_grid_that_is_clicked(desk, pixels):
     page, grids = desk.page, desk.micro()
     now = desk.stored()["revision"]
@@ -223,3 +204,165 @@ def test_buildings_in_a_lasso_go_to_the_grid_that_is_clicked(desk, pixels):
     page.keyboard.press("Escape")
     desk.settle()
     assert colour() > grey + 20
+
+
+@pytest.fixture
+def compound(storage):
+    """Says of buildings that they shall stay together."""
+
+    def keep(codes, name):
+        with storage.writer() as session:
+            session.execute(
+                sa.text("UPDATE building SET keep_together = :name WHERE code = ANY(:codes)"),
+                {"name": name, "codes": codes},
+            )
+            session.execute(sa.text("NOTIFY gridmap, 'households'"))
+
+    yield keep
+    with storage.reader() as session:
+        kept = session.execute(sa.text("SELECT code FROM building WHERE keep_together IS NOT NULL"))
+        codes = list(kept.scalars())
+    keep(codes, None)
+
+
+def test_what_stands_in_the_way_goes_along_where_that_is_wanted_and_it_is_said(desk, compound):
+    page, client, grids = desk.page, desk.client, desk.micro()
+    now = desk.stored()["revision"]
+    trial = opened(client, village(client))
+    giver, taker, building, others, left = in_the_way(desk, trial)
+    compound([building["code"], left], "桥头小区")
+    while "torn" not in moved_along(client, trial, building["code"], taker):
+        step(client, trial, "undo")  # the service has not heard of it yet
+    chosen(desk, giver)
+    desk.tool("h", "move")
+    desk.click(building["lon"], building["lat"])
+    card = page.locator("#tool-card")
+    expect(card).to_contain_text("已选 1 栋")
+    card.locator("select").select_option(taker)
+    card.locator("select").press("Enter")
+    refusal = page.locator("#notices .banner.bad")
+    expect(refusal).to_contain_text(f"须一并划转 {len(others)} 栋")
+    expect(refusal).not_to_contain_text(giver)  # a code in short, as the list has it
+    assert desk.stored()["revision"] == now
+    expect(card).to_contain_text("已选 1 栋")
+    page.click('[data-key="notice-along"]')
+    desk.revision(now + 1)
+    said = page.locator(".toast", has_text=f"另有 {len(others)} 栋一并划转")
+    expect(said).to_contain_text("拆开了：桥头小区")
+    expect(card).to_be_hidden()
+    places = {each["code"]: shapely.Point(each["lon"], each["lat"]) for each in buildings_moved(desk)}
+    land = shapely.Polygon(ring(desk.micro()[taker]))
+    assert all(land.contains(places[code]) for code in (building["code"], *others))
+    # Taken back, it is said no more.
+    page.keyboard.press("Control+z")
+    desk.revision(now + 2)
+    expect(said).to_have_count(0)
+    assert households(desk.micro()) == households(grids)
+
+
+def test_with_shift_the_ends_of_a_line_come_to_lie_on_streets(desk, storage):
+    page, grids = desk.page, desk.micro()
+    now = desk.stored()["revision"]
+    streets, code, *ends = on_streets(desk, storage)
+    chosen(desk, code)
+    border = shapely.LinearRing([desk.at(*place) for place in ring(grids[code])])
+    (x1, y1), (x2, y2) = (desk.at(*end) for end in ends)
+    length = math.hypot(x2 - x1, y2 - y1)
+    way = np.array([x2 - x1, y2 - y1]) / length
+    # Inside, and too far from the border to be put on it without the key.
+    off = [
+        next(
+            place
+            for k in range(60)
+            if border.distance(shapely.Point(place := start + k * by)) > 11.5
+        )
+        for start, by in ((np.array([x1, y1]), way), (np.array([x2, y2]), -way))
+    ]  # fmt: skip
+    card = page.locator("#tool-card")
+    desk.tool("s", "split")
+
+    def draw():
+        for x, y in off:
+            page.mouse.move(x - 2, y - 2)
+            page.mouse.move(x, y)
+            page.mouse.click(x, y)
+
+    draw()
+    page.keyboard.press("Enter")
+    expect(card).to_be_hidden()  # it ends inside
+    page.keyboard.press("Escape")
+    page.keyboard.down("Shift")
+    draw()
+    page.keyboard.up("Shift")
+    expect(card.locator(".piece")).to_have_count(2)
+    page.keyboard.press("Enter")
+    desk.revision(now + 1)
+    after = desk.micro()
+    (born,) = set(after) - set(grids)
+    known = {tuple(place) for each in grids.values() for place in ring(each)}
+    both = {tuple(place) for place in ring(after[born])} & {tuple(place) for place in ring(after[code])}
+    assert len(both) == 2
+    for place in both - known:
+        assert streets.distance(shapely.Point(place)) * 111_000 < 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+z")
+    desk.revision(now + 2)
+
+
+def test_what_is_drawn_outlasts_the_network(desk):
+    page, grids = desk.page, desk.micro()
+    now = desk.stored()["revision"]
+    a, b, _ = next(pair for pair in neighbours(grids) if all(same(grids[code]) for code in pair[:2]))
+    page.click('[data-key="zoom-home"]')
+    desk.settle()
+    desk.tool("m", "merge")
+    for code in (a, b):
+        desk.click(*middle(grids[code]))
+    pieces, notice = page.locator("#tool-card .piece"), page.locator("#notices .banner.bad")
+    expect(pieces).to_have_count(3)
+    page.context.set_offline(True)
+    page.keyboard.press("Enter")
+    expect(notice).to_contain_text("没有收到答复")
+    expect(page.locator("#offline")).to_be_visible()
+    expect(page.locator('[data-key="submit"]')).to_be_disabled()
+    expect(pieces).to_have_count(3)
+    page.context.set_offline(False)
+    expect(page.locator("#offline")).to_be_hidden()  # it finds out by itself
+    assert desk.stored()["revision"] == now
+    page.click('[data-key="notice-retry"]')
+    desk.revision(now + 1)
+    expect(page.locator("#tool-card")).to_be_hidden()
+    expect(notice).to_have_count(0)
+    assert set(grids) - set(desk.micro()) in ({a}, {b})
+    page.keyboard.press("Control+z")
+    desk.revision(now + 2)
+
+
+def test_an_edit_whose_answer_was_lost_is_not_done_twice(desk):
+    page = desk.page
+    now = desk.stored()["revision"]
+    code = max(desk.micro())
+    chosen(desk, code)
+    desk.tool("r", "rename")
+
+    def lose(route):
+        route.fetch()
+        route.abort("connectionreset")
+
+    page.route("**/edits?*", lose)
+    page.route(
+        "**/api/me", lambda route: route.abort("connectionreset")
+    )  # nor does it hear that all is well again
+    page.keyboard.type("桥西一格")
+    page.keyboard.press("Enter")
+    expect(page.locator("#notices .banner.bad")).to_contain_text("没有收到答复")
+    assert desk.stored()["revision"] == now + 1
+    page.unroute("**/edits?*")
+    page.click('[data-key="notice-retry"]')
+    desk.revision(now + 1)
+    expect(page.locator(".toast", has_text="没有重复执行")).to_contain_text("改名")
+    expect(page.locator("#notices .banner")).to_have_count(0)
+    expect(page.locator("#tool-card")).to_be_hidden()
+    assert desk.stored()["revision"] == now + 1
+    assert desk.micro()[code]["properties"]["name"] == "桥西一格"
+    page.unroute("**/api/me")

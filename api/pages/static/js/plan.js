@@ -23,6 +23,7 @@ const draws = roles.includes("planner") || roles.includes("admin");
 const now = { desk: null, live: "polling", offline: false, search: null };
 const list = createList({ plans: draws, open: (id) => go(`?id=${id}`) });
 
+const KNOCK_MS = 3000;
 const KEYS = [
   ...Object.entries(TOOLS).map(([name, { key }]) => [[key], `plan.tool.${name}`]),
   [["↵"], "plan.key.confirm"], [["Esc"], "key.escape"], [["⌃Z"], "plan.do.undo"], [["⇧⌃Z"], "plan.do.redo"],
@@ -124,13 +125,19 @@ function session() {
     else if (!now.desk.work.state.plan) show();
     else now.desk.work.look().then(now.desk.work.numbers);
   };
+  // What was asked last failed, and nothing else may be asked for long: whether the service is back is asked for.
+  const knock = () => now.offline && api.get("/api/me").catch(() => null);
+  addEventListener("online", knock);
+  let knocking = 0;
   api.on("offline", () => {
     [now.live, now.offline] = ["off", true];
+    knocking = setInterval(knock, KNOCK_MS);
     drawOffline(true, api.lastAnswer);
     redraw();
   });
   api.on("online", () => {
-    now.offline = false;
+    clearInterval(knocking);
+    [now.live, now.offline] = ["on", false];
     drawOffline(false);
     redraw();
     again();

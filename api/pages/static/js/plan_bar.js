@@ -3,6 +3,7 @@ import { ask, labelled } from "./admin_forms.js";
 import { byId, draw, h, icon, narrow } from "./dom.js";
 import { clock, number, shortMoment, t } from "./i18n.js";
 import { counts } from "./plan_panels.js";
+import { leftWords, noticeLeft } from "./plan_publish.js";
 
 const STEPS = ["draft", "submitted", "approved", "published"];
 const reached = { draft: 0, rejected: 0, withdrawn: 0, submitted: 1, approved: 2, published: 3 };
@@ -53,34 +54,10 @@ const reverting = (act, plan) =>
     true,
   ); // prettier-ignore
 
-const publishing = (act, plan, when) =>
-  ask(
-    t("plan.publish.title", { n: plan.base + 1 }),
-    h("p", { class: "mid" }, when ? t("plan.publish.later", { time: when.replace("T", " ") }) : t("plan.publish.now")),
-    t("plan.do.publish_as", { n: plan.base + 1 }),
-    () => act.publish(when),
-  );
-
-/** The box in which the approver sets the moment in force and publishes. `act`: publish(when), `zoneNow` for the least. */
-export function publishBox(state, act, kept) {
-  const { plan } = state;
-  if (!act.approves || !["submitted", "approved"].includes(plan.state)) return null;
-  const ready = act.may("publish");
-  const why = ready ? t("plan.publish.note", { n: plan.base }) : plan.notice_until && plan.state === "approved" ? t("plan.publish.notice", { time: shortMoment(plan.notice_until) })
-    : !plan.base_current ? t("plan.base_changed_short") : plan.state === "submitted" ? t("plan.publish.first") : ""; // prettier-ignore
-  // One field for as long as the desk is open: a moment that is half filled in has no value yet that could be kept.
-  const field = (kept.field ??= h("input", { class: "field", type: "datetime-local", "data-key": "effective" }));
-  field.disabled = !ready || act.offline;
-  field.setAttribute("aria-label", t("plan.publish.force"));
-  return h(
-    "footer",
-    { class: "publish" },
-    h("header", { class: "part-head" }, h("h3", {}, t("plan.publish.head")), h("span", { class: "dim small" }, t("plan.own_not"))),
-    h("div", { class: "row" }, h("label", { class: "force" }, h("span", { class: "dim small" }, t("plan.publish.force")), field),
-      h("button", { type: "button", class: "button primary", "data-key": "publish", disabled: !ready || act.offline, onclick: () => publishing(act, plan, field.value) },
-        t("plan.do.publish_as", { n: plan.base + 1 }))),
-    h("p", { class: "dim small" }, why),
-  ); // prettier-ignore
+/** That a plan is on notice, and for how long still. */
+function onNotice(plan) {
+  const left = noticeLeft(plan);
+  return left ? h("span", { class: "tag todo", "data-key": "notice" }, t("plan.on_notice", { time: shortMoment(plan.notice_until), left: leftWords(left) })) : null;
 }
 
 /** Draws the bar. `act`: back, undo, redo, impact, step(name, body), may(what), offline. */
@@ -103,6 +80,7 @@ export function drawBar(state, act) {
     h("span", { class: "tag" }, t("plan.based_on", { n: plan.base })),
     ["rejected", "withdrawn"].includes(plan.state) ? h("span", { class: "tag late", title: plan.rejected_reason ?? "" }, t(`plan.state.${plan.state}`)) : null,
     steps(plan),
+    onNotice(plan),
     h("span", { class: "mid saved", role: "status" }, saved(state)),
     draws && !narrow.matches ? [button("undo", "undo", act.undo, { disabled: !act.may("undo"), symbol: "undo" }), button("redo", "redo", act.redo, { disabled: !act.may("redo"), symbol: "redo" })] : null,
     button("compare", "compare", act.compare, { disabled: false }),

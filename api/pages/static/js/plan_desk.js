@@ -1,17 +1,19 @@
 // One plan on the desk: its map, tools, panels and bar, put together.
 import * as api from "./api.js";
-import { byId, draw, h, icon, narrow } from "./dom.js";
+import { byId, draw, h, narrow } from "./dom.js";
 import { getLanguage, number, shortMoment, t } from "./i18n.js";
-import { createComments, SPOKEN_OF } from "./plan_comments.js";
+import { createComments } from "./plan_comments.js";
 import { breachOf } from "./plan_band.js";
-import { drawBar, publishBox } from "./plan_bar.js";
+import { drawBar } from "./plan_bar.js";
 import { movedOf } from "./plan_buildings.js";
 import { drawImpact } from "./plan_impact.js";
 import { createPlanMap } from "./plan_map.js";
 import { finest, opName, short, toldWords } from "./plan_names.js";
 import { drawNotices } from "./plan_notices.js";
-import { counts, drawFindings, drawJournal } from "./plan_panels.js";
+import { drawFindings, drawJournal } from "./plan_panels.js";
+import { createNoticeClock, createPublishBox } from "./plan_publish.js";
 import { boundsOf } from "./plan_shape.js";
+import { createSide, isTab } from "./plan_side.js";
 import { openSwipe } from "./plan_swipe.js";
 import { chooseRow, drawTable } from "./plan_table.js";
 import { createTools, TOOLS } from "./plan_tools.js";
@@ -19,7 +21,6 @@ import { createWork } from "./plan_work.js";
 import { withZone } from "./plan_words.js";
 import { announce, failed, toast } from "./states.js";
 
-const TABS = ["grids", "check", "impact", "edits"];
 const page = document.body.dataset;
 const CHANGED = ["changed", "new"];
 const roles = page.roles.split(",");
@@ -28,7 +29,6 @@ const seesHouseholds = () => roles.includes("planner") || roles.includes("admin"
 /** Opens a plan. `context`: id, home (bbox), offline(), leave(), chosen (code of the address), onChosen(code, tab). */
 export function openDesk(context) {
   const parts = { view: null, tools: null, swipe: null, legend: null, comments: createComments() };
-  const kept = {};
   const errors = {};
   let [tab, chosen, kind, closed] = ["grids", context.grid ?? null, "micro", false];
   const work = createWork(hear);
@@ -36,6 +36,7 @@ export function openDesk(context) {
 
   const act = {
     get offline() { return context.offline(); },
+    zone: page.timeZone,
     approves: roles.includes("approver") || roles.includes("admin"),
     may: work.may,
     back: context.leave,
@@ -45,8 +46,10 @@ export function openDesk(context) {
     step,
     compare: () => (parts.swipe ? closeSwipe() : compare()),
     dismiss: work.dismiss,
-    async along({ op, ...body }) {
-      if (await edit(op, { ...body, along: true })) parts.tools?.cancel();
+    along: ({ op, ...body }) => once(op, () => edit(op, { ...body, along: true })),
+    again({ body, again }) {
+      work.dismiss();
+      return once(body.op, again);
     },
     flash: (where) => parts.shown && parts.view.flash(where),
     select: (code) => select(code, { move: true }),
@@ -55,6 +58,14 @@ export function openDesk(context) {
     locate,
     publish: (when) => step("publish", when ? { effective_from: withZone(when, page.timeZone) } : {}),
   }; // prettier-ignore
+
+  const side = createSide(show);
+  const publishBox = createPublishBox(act);
+  const clock = createNoticeClock(() => {
+    bar();
+    if (tab === "impact") publishBox(state.plan);
+    work.look().then(() => closed || clock.set(state.plan));
+  });
 
   async function step(what, body) {
     if (what === "undo" && parts.tools?.back()) return true;
@@ -74,12 +85,23 @@ export function openDesk(context) {
       notices();
       const at = now.problem?.error.findings?.find((one) => one.where);
       if (at && now.problem.error.status === 422 && parts.shown) parts.view.mark(at.where);
-    } else if (what === "others") toast("info", t("plan.others", { who: detail?.by ?? "", what: opName(detail?.op ?? "") }));
+    } else if (what === "done") found(detail);
+    else if (what === "others") toast("info", t("plan.others", { who: detail?.by ?? "", what: opName(detail?.op ?? "") }));
     else if (what === "busy") bar();
   }
 
-  /** The address carries what is chosen and where the map looks. */
-  const told = () => context.onChosen(chosen, tab, parts.seen ?? context.looks);
+  /**
+   * The address carries what is chosen and where the map looks. It is written once a frame is done: the browser lays the
+   * page out to keep how far everything is scrolled.
+   */
+  const write = () => {
+    clearTimeout(parts.telling);
+    parts.telling = 0;
+    if (!closed) context.onChosen(chosen, tab, parts.seen ?? context.looks);
+  };
+  const told = () => {
+    parts.telling ||= setTimeout(write, 40);
+  };
   const bar = () => state.plan && drawBar(state, act);
   const notices = () => state.plan && drawNotices(state, act);
   const rail = () => byId("plan-panel");
@@ -94,9 +116,12 @@ export function openDesk(context) {
     bar();
     notices();
     parts.tools?.refresh();
+    parts.said?.remove();
+    if (!side.has(tab, state)) tab = "grids";
     if (tab === "edits" || tab === "impact") panel();
     tabs();
     renewSwipe();
+    clock.set(state.plan);
     document.body.dataset.revision = String(state.plan.revision);
   }
 
@@ -109,7 +134,7 @@ export function openDesk(context) {
     }
     if (name === "check") bar();
     tabs();
-    if (name === "check") below();
+    if (name === "check" || (name === "metrics" && parts.unnumbered && state.check)) below();
     if ((name === "metrics" && tab === "grids") || (name === "check" && !["edits", "grids"].includes(tab)) || (name === "impact" && tab === "impact")) beside();
     const { total } = state.metrics ?? {};
     if (name === "metrics" && total) announce(t("plan.announce", { n: number(total.grids), m: number(total.in_range) }));
@@ -131,38 +156,7 @@ export function openDesk(context) {
     parts.view.movedBuildings(movedOf(redrawn, state, kind, parts.view.buildings));
   }
 
-  function tabs() {
-    const { errors: bad, warnings } = counts(state);
-    const button = (name) =>
-      h("button", { type: "button", role: "tab", "data-key": `tab-${name}`, id: `tab-${name}`, "aria-controls": "plan-panel", "aria-selected": String(name === tab), onclick: () => show(name) },
-        t(`plan.tab.${name}`), badge(name, bad, warnings)); // prettier-ignore
-    const open = byId("plan-tabs").parentElement.querySelector(".export[open]") !== null;
-    const spoken = SPOKEN_OF.includes(state.plan?.state);
-    if (!spoken && tab === "comments") tab = "grids";
-    draw(byId("plan-tabs"), [...TABS, ...(spoken ? ["comments"] : [])].map(button));
-    draw(byId("plan-export"), state.plan ? exports_(open) : null);
-  }
-
-  /** The menu closes when something else is pressed. */
-  const shut = (event) => {
-    if (!event.currentTarget.contains(event.relatedTarget)) event.currentTarget.open = false;
-  };
-
-  /** What can be taken out, as links: the browser saves or shows them. */
-  const exports_ = (open) =>
-    h("details", { class: "export", open, onfocusout: shut }, h("summary", { "data-key": "export" }, icon("export"), t("plan.export")),
-      h("div", { class: "card menu" }, ["xlsx", "gpkg", "map", "page"].map((format) =>
-        h("a", { href: `/api/plans/${state.plan.id}/export?format=${format}`, target: ["map", "page"].includes(format) ? "_blank" : null, rel: "noopener", download: ["map", "page"].includes(format) ? null : "" },
-          t(`plan.export.${format}`))))); // prettier-ignore
-
-  function badge(name, bad, warnings) {
-    if (name === "grids") return h("span", { class: "badge" }, number(state.metrics?.total?.grids ?? 0));
-    if (name === "edits") return h("span", { class: "badge" }, number(state.plan?.head ?? 0));
-    if (name !== "check" || !state.check) return null;
-    if (!bad && !warnings) return h("span", { class: "badge good" }, icon("check"));
-    return [bad ? h("span", { class: "badge bad", "aria-label": t("plan.errors", { n: bad }) }, number(bad)) : null,
-      warnings ? h("span", { class: "badge warn", "aria-label": t("plan.warnings", { n: warnings }) }, number(warnings)) : null]; // prettier-ignore
-  }
+  const tabs = () => side.tabs(state, tab);
 
   function show(name) {
     tab = name;
@@ -182,6 +176,7 @@ export function openDesk(context) {
     const low = byId("plan-below");
     const had = !low.hidden;
     low.hidden = tab !== "grids" || narrow.matches || !state.check?.findings.length;
+    parts.unnumbered = !state.metrics;
     if (!low.hidden) drawFindings(low, state, { act, error: errors.check });
     // The findings take their room from the list.
     if (!low.hidden && !had) chooseRow(rail(), chosen, { scroll: true });
@@ -189,19 +184,17 @@ export function openDesk(context) {
 
   /** What the chosen tab shows. */
   function beside() {
-    const box = rail();
-    box.setAttribute("aria-labelledby", `tab-${tab}`);
-    box.dataset.tab = tab;
+    const box = side.pane(tab);
     if (tab === "grids") drawTable(box, state, { kind, chosen, act, error: errors.metrics });
     else if (tab === "check") drawFindings(box, state, { act, error: errors.check });
     else if (tab === "edits") drawJournal(box, state);
     else if (tab === "comments") parts.comments.show(box, state.plan, act.may("comment"));
-    else drawImpact(box, state, { act, error: errors.impact, publish: publishBox(state, act, kept) });
+    else drawImpact(box, state, { act, error: errors.impact, publish: publishBox(state.plan) });
   }
 
   function select(code, { move = false } = {}) {
     chosen = code;
-    chooseRow(rail(), code, { scroll: !move });
+    chooseRow(rail(), code, { scroll: !move && tab === "grids" });
     const one = state.areas.get(code);
     if (parts.shown) parts.view.chosen(one?.geometry ?? null);
     if (one && move && parts.shown) parts.view.fit(boundsOf(one.geometry), { maxZoom: Math.max(parts.view.map.getZoom(), 16) });
@@ -259,12 +252,25 @@ export function openDesk(context) {
     document.body.classList.remove("comparing");
   }
 
-  /** An edit; what came of it that nobody asked for is said. */
+  /** An edit; what came of it that nobody asked for is said, until the plan is another one. Pressed twice it is one edit. */
   async function edit(op, body) {
-    const done = await work.edit(op, body);
+    if (parts.sending) return false;
+    parts.sending = true;
+    const done = await work.edit(op, body).finally(() => (parts.sending = false));
     const words = done ? toldWords(state.plan.journal.find((one) => one.number === state.plan.head)?.told) : [];
-    if (words.length) toast("info", words.join(" · "), { lasting: true });
+    if (words.length) parts.said = toast("info", words.join(" · "), { lasting: true });
     return done;
+  }
+
+  /** Something done by a notice: what its tool still holds of it is laid down. */
+  async function once(op, act_) {
+    if (await act_()) parts.tools?.drop(op);
+  }
+
+  /** What nobody answered turned out to be done. */
+  function found({ what, body }) {
+    toast("check", t("plan.found_done", { what: opName(body.op ?? what) }), { lasting: true });
+    if (body.op) parts.tools?.drop(body.op);
   }
 
   /** A tool is taken up: what was refused before is said no more, and nobody draws across the line of the comparison. */
@@ -295,6 +301,7 @@ export function openDesk(context) {
       view.map.on("idle", () => {
         if (!parts.drawn) outlines();
         parts.drawn = true;
+        if (parts.telling) write();
         document.body.dataset.drawn = "yes";
       });
       const came = () => {
@@ -322,7 +329,7 @@ export function openDesk(context) {
     }
     if (closed) return;
     const decides = act.approves && ["submitted", "approved"].includes(state.plan.state);
-    tab = TABS.includes(context.tab) ? context.tab : decides ? "impact" : "grids";
+    tab = isTab(context.tab) ? context.tab : decides ? "impact" : "grids";
     if (tab === "impact") work.wantImpact();
     // The bar first: it takes its room from the map.
     redraw();
@@ -353,7 +360,7 @@ export function openDesk(context) {
 
   /** Steps through the rows. */
   function next(by) {
-    const codes = [...rail().querySelectorAll("tr[data-code]")].map((one) => one.dataset.code);
+    const codes = tab === "grids" ? [...rail().querySelectorAll("tr[data-code]")].map((one) => one.dataset.code) : [];
     if (!codes.length) return false;
     const at = codes.indexOf(chosen);
     select(codes[Math.min(codes.length - 1, Math.max(0, at < 0 ? 0 : at + by))], { move: true });
@@ -379,6 +386,8 @@ export function openDesk(context) {
     short: (code) => short(code, state.plan.scope),
     close() {
       closed = true;
+      clearTimeout(parts.telling);
+      clock.stop();
       work.close();
       closeSwipe();
       parts.view?.map.remove();

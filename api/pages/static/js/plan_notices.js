@@ -15,10 +15,11 @@ const press = (name, act, primary = false) =>
 const place = (where) => (where ? `${where[0].toFixed(5)}, ${where[1].toFixed(5)}` : "");
 const known = (error) => (has(`problem.${error.code}`) ? t(`problem.${error.code}`) : inLanguage(error.message));
 
-function stale({ error, again }, act) {
+function stale(problem, act) {
+  const { error } = problem;
   const since = error.findings.map((one) => `${one.by} ${opName(one.op)}`).join(" · ");
   return banner("info", "info", t("plan.stale", { who: error.findings.at(-1)?.by ?? "" }), [since, t("plan.stale_note")].filter(Boolean).join(" · "),
-    h("div", { class: "row" }, press("again", () => { act.dismiss(); again(); }), press("fine", act.dismiss, true))); // prettier-ignore
+    h("div", { class: "row" }, press("again", () => act.again(problem)), press("fine", act.dismiss, true))); // prettier-ignore
 }
 
 /** How many edits come before the first that collides; none where what collides is not an edit's. */
@@ -40,25 +41,29 @@ function collides({ error }, state, act) {
 
 function refused({ error }, state, act) {
   const at = error.findings.find((one) => one.where);
+  // The service names grids in full; here all of them are in one area.
+  const shortly = (text) => text.replaceAll(new RegExp(`${state.plan.scope}[0-9]+`, "g"), (code) => short(code, state.plan.scope));
   const line = (one) => {
-    const [words, size] = [inLanguage(one.message), measured(one)];
+    const [words, size] = [shortly(inLanguage(one.message)), measured(one)];
     return [one.area ? short(one.area, state.plan.scope) : "", words, words.includes(size) ? "" : size].filter(Boolean).join(" · ");
   };
   const lines = error.findings.slice(0, 4).map(line);
   // One finding says what the title says, and how much: it is not said twice.
-  const once = lines.length === 1 && lines[0].includes(known(error));
-  return banner("bad", "hazard", once ? lines[0] : known(error), t("plan.refused_note"),
+  const once = lines.length === 1 && lines[0].includes(shortly(known(error)));
+  return banner("bad", "hazard", once ? lines[0] : shortly(known(error)), t("plan.refused_note"),
     lines.length && !once ? h("ul", {}, lines.map((line) => h("li", {}, line))) : null,
     h("div", { class: "row" }, at ? press("locate", () => act.flash(at.where)) : null,
-      // Buildings whose ground cannot be parted: all of them, or none.
-      state.problem.what === "edits" && error.code === "not_movable" && error.findings.some((one) => one.buildings?.length) ? press("along", () => act.along(state.problem.body)) : null,
+      // Buildings whose ground cannot be parted: all of them, or none; not those without which nothing would stay.
+      state.problem.what === "edits" && error.code === "not_movable" && error.findings.some((one) => one.buildings?.length && one.reason !== "all") ? press("along", () => act.along(state.problem.body)) : null,
       press("fine", act.dismiss),
       h("span", { class: "code dim small to-right" }, [error.code, place(at?.where)].filter(Boolean).join(" · ")))); // prettier-ignore
 }
 
-function failed({ error, again }, act) {
-  return banner("bad", "hazard", t("plan.not_saved"), t("plan.not_saved_note", { code: [error.code, error.number].filter(Boolean).join(" ") }),
-    h("div", { class: "row" }, press("retry", () => { act.dismiss(); again(); }, true), press("fine", act.dismiss))); // prettier-ignore
+function failed(problem, act) {
+  const { error } = problem;
+  const note = error.status ? t("plan.not_saved_note", { code: [error.code, error.number].filter(Boolean).join(" ") }) : t("plan.unanswered_note");
+  return banner("bad", error.status ? "hazard" : "offline", t(error.status ? "plan.not_saved" : "plan.unanswered"), note,
+    h("div", { class: "row" }, press("retry", () => act.again(problem), true), press("fine", act.dismiss))); // prettier-ignore
 }
 
 function problem(state, act) {

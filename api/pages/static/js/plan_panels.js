@@ -17,7 +17,10 @@ export function measured(one) {
 
 /** What is wrong, and the rest of what is said of it: a grid's households against their range need no second line. */
 function words(one, state) {
-  const range = one.code === "households_out_of_range" && state.metrics?.grids.find((each) => each.code === one.area)?.range;
+  // Of a grid that was just made the numbers may still be on their way: others of its kind have the same range.
+  const [kind, grids] = [state.areas.get(one.area)?.properties.kind, state.metrics?.grids ?? []];
+  const known = grids.find((each) => each.code === one.area) ?? grids.find((each) => each.kind === kind && each.range);
+  const range = one.code === "households_out_of_range" && known?.range;
   if (!range || one.measure == null) return [title(one), measured(one), inLanguage(one.message)];
   const over = one.measure > range[1];
   return [t(over ? "plan.finding.over" : "plan.finding.under", { n: number(one.measure), m: number(range[over ? 1 : 0]) }), "", ""];

@@ -94,12 +94,24 @@ function stretch(ring, from, to) {
   return found;
 }
 
+const MILLIMETRE = 1e-8; // degrees
+
+/** A line that reaches a little farther at both ends: an end that was put on a border lies beside it by its last digit. */
+function reaching(line) {
+  const beyond = (end, next) => {
+    const away = Math.hypot(end[0] - next[0], end[1] - next[1]);
+    return away ? between(next, end, 1 + MILLIMETRE / away) : end;
+  };
+  return [beyond(line[0], line[1]), ...line.slice(1, -1), beyond(line.at(-1), line.at(-2))];
+}
+
 /**
  * A polygon's outer ring cut by a line: {pieces: [ring, ring], chain} for two pieces, else {count}.
  * Holes are left out of account: a preview.
  */
-export function halves(geometry, line) {
-  if (line.length < 2) return { count: 1 };
+export function halves(geometry, drawn) {
+  if (drawn.length < 2) return { count: 1 };
+  const line = reaching(drawn);
   const cuts = [];
   for (const [, r, ring] of rings(geometry)) {
     if (r > 0) continue;

@@ -29,8 +29,10 @@ function modes(tokens, snapping) {
 /** Draws on a map that is ready. `snap` as of plan_snap.js. */
 export function createSketch(map, snap) {
   const { TerraDraw, TerraDrawMapLibreGLAdapter } = library();
+  // As the pointer has it: a key may have been let go of in another window.
   const held = { shift: false };
-  for (const type of ["keydown", "keyup"]) addEventListener(type, (event) => (held.shift = event.shiftKey));
+  for (const type of ["pointermove", "pointerdown", "pointerup"])
+    map.getCanvasContainer().addEventListener(type, (event) => (held.shift = event.shiftKey), { capture: true });
   const snapping = {
     toCustom(event) {
       const found = snap.place({ x: event.containerX, y: event.containerY }, { onStreets: held.shift });
@@ -78,6 +80,8 @@ export function createSketch(map, snap) {
       draw.clear();
       forget();
       hears = { mode, changed };
+      // Shift asks for streets here, and not for a frame to be zoomed to.
+      map.boxZoom.disable();
       draw.setMode(mode);
     },
     /** Once more from the beginning, in the same mode. */
@@ -91,6 +95,7 @@ export function createSketch(map, snap) {
     },
     end() {
       hears = null;
+      map.boxZoom.enable();
       draw.clear();
       forget();
       draw.setMode("static");

@@ -2,7 +2,9 @@
 import { createCells } from "./plan_index.js";
 import { boundsOf, inBox, nearestOn, rings } from "./plan_shape.js";
 
-const REACH = 10;
+const REACH = 10; // pixels
+const STREET_REACH = 14;
+const SAME = 4;
 const STREETS = ["street-small", "street-wide", "river-edge", "railway"];
 const DIGITS = 9;
 const rounded = (place) => place.map((value) => Number(value.toFixed(DIGITS)));
@@ -63,13 +65,21 @@ export function createSnap(map, areas) {
   const edge = (point, reach = REACH) => nearestSegment(map, point, near(window_(point, reach)), reach);
 
   function street(point) {
-    const box = [[point.x - 14, point.y - 14], [point.x + 14, point.y + 14]]; // prettier-ignore
+    const box = [[point.x - STREET_REACH, point.y - STREET_REACH], [point.x + STREET_REACH, point.y + STREET_REACH]]; // prettier-ignore
     const layers = STREETS.filter((name) => map.getLayer(name));
     const lines = map.queryRenderedFeatures(box, { layers }).flatMap(({ geometry }) =>
       geometry.type === "LineString" ? [geometry.coordinates] : geometry.type === "MultiLineString" ? geometry.coordinates : [],
     ); // prettier-ignore
-    const found = nearestSegment(map, point, lines, 14);
+    const found = nearestSegment(map, point, lines, STREET_REACH);
     return found ? placeOn(found) : null;
+  }
+
+  /** The vertex, else the place on a border, within reach. */
+  function stored(point, reach, skip) {
+    const corner = vertex(point, reach, skip);
+    if (corner) return corner;
+    const along = edge(point, reach);
+    return along ? placeOn(along) : null;
   }
 
   return {
@@ -80,12 +90,10 @@ export function createSnap(map, areas) {
     place(point, { onStreets = false, skip } = {}) {
       if (onStreets) {
         const found = street(point);
-        if (found) return found;
+        // A tile has a street to half a metre: where it runs along a border, the border is meant.
+        if (found) return stored(map.project(found), SAME, skip) ?? found;
       }
-      const corner = vertex(point, REACH, skip);
-      if (corner) return corner;
-      const along = edge(point);
-      return along ? placeOn(along) : null;
+      return stored(point, REACH, skip);
     },
     /** For a library that keeps nine digits: the rounded place, remembered with what it stands for. */
     remember(place) {

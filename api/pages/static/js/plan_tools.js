@@ -218,6 +218,12 @@ export function createTools(context) {
       sketch.flush();
       return tool?.confirm ? (tool.confirm(), true) : false;
     },
+    /** What a tool still holds is done: it is laid down, if that tool is in hand. */
+    drop(one) {
+      if (one !== name) return;
+      sketch.flush();
+      tool?.cancel();
+    },
     /** Takes back what is not sent yet; false where that is nothing. */
     back: () => tool?.back?.() ?? false,
     current: () => name,

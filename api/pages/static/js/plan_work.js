@@ -3,6 +3,12 @@ import * as api from "./api.js";
 
 const same = (a, b) => a === b || JSON.stringify(a.coordinates) === JSON.stringify(b.coordinates);
 const byCode = (features) => new Map(features.map((one) => [one.properties.code, one]));
+/** Of a plan that is still at the same revision: what time and others' publications change. */
+const OF_THE_MOMENT = ["base_current", "notice_until", "may"];
+const me = document.body.dataset.user;
+
+/** Nobody answered, or something between here and the service did: whether it was done is not known. */
+const unanswered = (error) => error.status === 0 || error.status >= 500;
 
 async function everyPage(path, params) {
   let answer = await api.get(path, params);
@@ -27,12 +33,14 @@ export function difference(before, now) {
 }
 
 /**
- * A plan at work. `tell(what, state, detail)` hears of "plan" (with the difference of areas), "numbers", "busy" and
- * "problem". State: plan, base (code → feature), areas (code → feature), metrics, check, impact, busy, problem, savedAt.
+ * A plan at work. `tell(what, state, detail)` hears of "plan" (with the difference of areas), "numbers", "failed", "busy",
+ * "problem", "others" (who did something meanwhile), and "done" (a call of which no answer came turned out to be done).
+ * State: plan, base (code → feature), areas (code → feature), metrics, check, impact, busy, problem, savedAt; and lost, the
+ * last call where it is not known whether it was done, with `sent`, the revision that was stated.
  */
 export function createWork(tell) {
   const state = {
-    plan: null, base: new Map(), areas: new Map(), metrics: null, check: null, impact: null, busy: 0, problem: null, savedAt: null,
+    plan: null, base: new Map(), areas: new Map(), metrics: null, check: null, impact: null, busy: 0, problem: null, lost: null, savedAt: null,
   }; // prettier-ignore
   let queue = Promise.resolve();
   let asked = 0;
@@ -99,23 +107,45 @@ export function createWork(tell) {
     tell("problem", state);
   }
 
+  /** Whether the call of which no answer came was done: the step after the revision that it stated is mine, and of its kind. */
+  function done({ what, body, sent }) {
+    const step = state.plan.history.find((one) => one.revision === sent + 1);
+    const asked = [body.grid, body.into, body.to].filter(Boolean);
+    return step?.by === me && step.op === (what === "edits" ? body.op : what) && asked.every((code) => step.detail.areas?.includes(code));
+  }
+
+  /** Once the plan is read again: whether what nobody answered was done, so that nothing is left to do. */
+  function cleared() {
+    const { lost } = state;
+    state.lost = null;
+    if (!lost || !done(lost)) return false;
+    settle(null);
+    tell("done", state, lost);
+    return true;
+  }
+
   /** One call after another: what is pressed meanwhile waits for its turn, and then knows the newest revision. */
-  function call(what, body = {}, { quiet = false } = {}) {
+  function call(what, body = {}) {
     state.busy += 1;
     tell("busy", state);
     const run = async () => {
+      const { revision } = state.plan;
       try {
-        if (state.problem && !quiet) settle(null);
-        const plan = await api.send("POST", api.address(path(what), { areas: "changed" }), {
-          revision: state.plan.revision,
-          ...body,
-        });
+        if (state.problem) settle(null);
+        const plan = await api.send("POST", api.address(path(what), { areas: "changed" }), { revision, ...body });
         if (plan.base !== state.plan.base) await base(plan);
+        state.lost = null;
         take(plan);
         return true;
       } catch (error) {
         if (!(error instanceof api.Problem)) throw error;
-        if (error.code === "stale_revision") await load(state.plan.id).catch(() => null);
+        if (error.code === "stale_revision") {
+          const read = await load(state.plan.id).then(() => true, () => false); // prettier-ignore
+          // The same once more, of which no answer came before: the revision keeps it from being done twice.
+          const same = state.lost?.what === what && JSON.stringify(state.lost.body) === JSON.stringify(body);
+          if (read && cleared() && same) return true;
+        }
+        if (unanswered(error)) state.lost = { what, body, sent: revision };
         settle({ error, what, body, again: () => call(what, body) });
         return false;
       } finally {
@@ -136,10 +166,12 @@ export function createWork(tell) {
     if (seen.revision !== state.plan.revision) {
       const by = seen.history.at(-1);
       await load(seen.id);
-      tell("others", state, by);
-    } else if (seen.base_current !== state.plan.base_current) {
-      state.plan = { ...state.plan, base_current: seen.base_current, may: seen.may };
+      if (!cleared()) tell("others", state, by);
+    } else if (OF_THE_MOMENT.some((name) => String(seen[name]) !== String(state.plan[name]))) {
+      const now = Object.fromEntries(OF_THE_MOMENT.map((name) => [name, seen[name]]));
+      state.plan = { ...state.plan, ...now };
       tell("plan", state, { gone: [], put: [] });
+      if (state.impactWanted) ask("impact"); // what is looked at before publishing is of the moment, too
     }
   }
 

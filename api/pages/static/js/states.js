@@ -66,7 +66,7 @@ export function around(state, what, retry, boneCount) {
   return { above: state.error ? stale(what, state.at, retry) : null };
 }
 
-/** A message bottom right; success goes after four seconds, others stay until dismissed. At most three. */
+/** A message bottom right; success goes after four seconds, others stay until dismissed. At most three. Gives its element. */
 export function toast(symbol, text, { lasting = false, action = null } = {}) {
   const node = h(
     "div",
@@ -94,6 +94,7 @@ export function toast(symbol, text, { lasting = false, action = null } = {}) {
   shelf.append(node);
   while (shelf.children.length > 3) shelf.firstChild.remove();
   if (!lasting) setTimeout(() => node.remove(), 4000);
+  return node;
 }
 
 /** Says something to screen readers; counts, never rows. */
