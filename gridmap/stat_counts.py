@@ -201,8 +201,9 @@ class _Counting:
         statement, binds = self._statement(selection, "count(*) AS number", condition, "leaf_now")
         # Two strings instead of 7,000 rows, as in layers.counting.
         statement = (
-            "SELECT coalesce(string_agg(leaf_now, ','), ''), coalesce(string_agg(number::text, ','), '')"
-            f" FROM ({statement}) AS counted WHERE leaf_now IS NOT NULL"
+            "SELECT coalesce(string_agg(leaf_now, ','), ''),"
+            " coalesce(string_agg(number::text, ',') FILTER (WHERE leaf_now IS NOT NULL), '')"
+            f" FROM ({statement}) AS counted"
         )
         leaves, numbers = self.session.execute(sa.text(statement), {**binds, **more}).one()
         received = np.zeros(len(self.snapshot) + 1, dtype=np.int64)  # the last one takes what no row has

@@ -179,17 +179,16 @@ class Heat:
     # time of an answer. What only the edition decides is kept.
 
     def _heads(self, part: slice) -> list[str]:
-        if self.name is None:
-            return [_head("cell", cell, None) for cell in self.code[part]]
+        if self.name is None or self.households is None:
+            return [_head("cell", cell) for cell in self.code[part]]
         if self.retired is None or not self.retired.any():
             kept = _named.get(self.outlines.snapshot)
             return [kept[row] for row in self.outlines.rows[part].tolist()]
-        return [_head("code", *each) for each in zip(self.code[part], self.name[part], strict=True)]
+        columns = (self.code[part], self.name[part], self.households[part].tolist())
+        return [_head("code", *each) for each in zip(*columns, strict=True)]
 
     def _tails(self, part: slice) -> list[str]:
-        columns = [self._counts(part)]
-        if self.households is not None:
-            columns.insert(0, [f'"households":{number}' for number in self.households[part].tolist()])
+        columns: list[list[str]] = []
         if self.measure != "count":
             columns.append([f'"value":{number}' for number in _numbers(self.value[part])])
         for name, column in (("z", self.z), ("p", self.p)):
@@ -200,23 +199,26 @@ class Heat:
             columns.append([f'"before":{"null" if number < 0 else number}' for number in numbers])
         if self.retired is not None and self.retired.any():
             columns.append([f'"retired":{edition or "null"}' for edition in self.retired[part].tolist()])
+        if not columns:
+            return self._counts(part, "}}")
+        columns.insert(0, self._counts(part, ""))
         return [f"{tail}}}}}" for tail in map(",".join, zip(*columns, strict=True))]
 
-    def _counts(self, part: slice) -> list[str]:
+    def _counts(self, part: slice, end: str) -> list[str]:
         """Counts and what is withheld; of 7,000 areas a few hundred differ, and each text is made once."""
         distinct, which = np.unique(np.where(self.withheld[part], -1, self.count[part]), return_inverse=True)
         also = ',"value":{0}' if self.measure == "count" else ""
         form = f'"count":{{0}}{also},"withheld":{{1}}'
         texts = [
-            form.format("null", "true") if each < 0 else form.format(each, "false")
+            (form.format("null", "true") if each < 0 else form.format(each, "false")) + end
             for each in distinct.tolist()
         ]
         return [texts[place] for place in which.tolist()]
 
 
-def _head(key: str, code: str, name: str | None) -> str:
+def _head(key: str, code: str, name: str | None = None, households: int | None = None) -> str:
     """The properties of a feature up to where its numbers stand."""
-    named = "" if name is None else f',"name":{orjson.dumps(name).decode()}'
+    named = "" if name is None else f',"name":{orjson.dumps(name).decode()},"households":{households}'
     return f'"properties":{{"{key}":{orjson.dumps(code).decode()}{named},'
 
 
@@ -225,7 +227,8 @@ def _numbers(values: Floats) -> list[str]:
 
 
 def _all_heads(snapshot: Snapshot, _key: object) -> list[str]:
-    return [_head("code", *each) for each in zip(snapshot.code, snapshot.name, strict=True)]
+    columns = (snapshot.code, snapshot.name, snapshot.households.tolist())
+    return [_head("code", *each) for each in zip(*columns, strict=True)]
 
 
 _named: Kept[list[str]] = Kept(_all_heads)

@@ -37,11 +37,12 @@ def by_leaf(session: Session, snapshot: Snapshot, selection: Selection, rows: Ro
     if rows is not None:
         where += " AND leaf_now = ANY(:leaves)"
         binds["leaves"] = snapshot.code[rows].tolist()
-    # Two strings instead of 7,000 rows: a third of the time that their objects take. No code has a comma.
+    # Two strings instead of 7,000 rows: a third of the time that their objects take. No code has a comma. What lies in
+    # no area is left out of them, not of the events: that is asked once instead of for each.
     statement = (
-        "SELECT coalesce(string_agg(leaf_now, ','), ''), coalesce(string_agg(number::text, ','), '') FROM"
-        f" (SELECT leaf_now, count(*) AS number FROM event WHERE {where} AND leaf_now IS NOT NULL"
-        " GROUP BY leaf_now) AS counted"
+        "SELECT coalesce(string_agg(leaf_now, ','), ''),"
+        " coalesce(string_agg(number::text, ',') FILTER (WHERE leaf_now IS NOT NULL), '')"
+        f" FROM (SELECT leaf_now, count(*) AS number FROM event WHERE {where} GROUP BY leaf_now) AS counted"
     )
     # Said of the finest area also where no area has to be named; by paths a county's year took three times as long.
     with seen_as_asked(session, selection.scope, snapshot, {**binds, "leaves": ()}):
