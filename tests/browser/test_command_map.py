@@ -41,7 +41,7 @@ def classes(page):
     }
 
 
-def test_the_map_is_drawn_in_the_colours_of_its_classes(visit, pixels):
+def test_the_map_is_drawn_in_the_colours_of_its_classes_and_one_can_be_looked_at_alone(visit, pixels):
     page = visit("dispatcher").open("/?layers=&measure=count")
     settle(page)
     listed = classes(page)
@@ -58,20 +58,13 @@ def test_the_map_is_drawn_in_the_colours_of_its_classes(visit, pixels):
     night = pixels(dark.screenshot(clip=MAP))
     assert night.mean() < 90 < picture.mean()
     assert share(night, tokens(dark, ["seq5"])["seq5"]) > 0.002
-
-
-def test_a_class_can_be_looked_at_alone(visit, pixels):
-    page = visit("dispatcher").open("/?layers=&measure=count")
-    settle(page)
-    colour = tokens(page, ["seq6"])["seq6"]
-    others = tokens(page, ["seq3"])["seq3"]
-    before = pixels(page.screenshot(clip=MAP))
+    colour, others = (tokens(page, [name])[name] for name in ("seq6", "seq3"))
     page.locator("#legend .class").first.click()
     page.mouse.move(700, 860)
     settle(page, 600)
-    after = pixels(page.screenshot(clip=MAP))
-    assert share(after, colour) == pytest.approx(share(before, colour), rel=0.25)
-    assert share(after, others) < share(before, others) / 4
+    alone = pixels(page.screenshot(clip=MAP))
+    assert share(alone, colour) == pytest.approx(share(picture, colour), rel=0.25)
+    assert share(alone, others) < share(picture, others) / 4
     expect(page.locator("#legend .class").first).to_have_attribute("aria-pressed", "true")
 
 
@@ -129,18 +122,6 @@ def test_an_event_posted_appears_without_a_reload(visit, server):
         assert "消防通道被占用" not in page.content()  # free text has no place on this page
 
 
-def test_the_language_switches_and_stays(visit):
-    page = visit().open("/")
-    expect(page.locator("#topic h2")).to_have_text("专题")
-    page.click('[data-key="language"]')
-    expect(page.locator("#topic h2")).to_have_text("Topic")
-    expect(page.locator("html")).to_have_attribute("lang", "en")
-    page.reload()
-    expect(page.locator("#topic h2")).to_have_text("Topic")
-    page.goto(page.url.split("?")[0] + "?lang=zh")
-    expect(page.locator("#topic h2")).to_have_text("专题")
-
-
 def test_the_address_restores_the_view(visit):
     first = visit()
     page = first.open("/")
@@ -166,7 +147,7 @@ def test_the_address_restores_the_view(visit):
     assert urlsplit(again.url).query == address.query
 
 
-def test_keys_and_search(visit, server):
+def test_keys_and_search_and_a_language_that_stays(visit, server):
     with server.client("commander") as client:
         code = grid(client)[0]
     page = visit().open("/")
@@ -187,6 +168,14 @@ def test_keys_and_search(visit, server):
     expect(page.locator("dialog.help")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("dialog.help")).to_have_count(0)
+    expect(page.locator("#topic h2")).to_have_text("专题")
+    page.click('[data-key="language"]')
+    expect(page.locator("#topic h2")).to_have_text("Topic")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.reload()
+    expect(page.locator("#topic h2")).to_have_text("Topic")
+    page.goto(page.url.split("?")[0] + "?lang=zh")
+    expect(page.locator("#topic h2")).to_have_text("专题")
 
 
 def test_the_pointer_asks_and_chooses(visit):
@@ -202,14 +191,6 @@ def test_the_pointer_asks_and_chooses(visit):
     page.mouse.dblclick(640, 430)
     expect(page.locator("#topic .crumbs button")).to_have_count(1)
     assert "area=" in page.url
-
-
-def test_a_rate_says_its_fraction_and_the_year_before(visit):
-    page = visit().open("/")
-    rate = page.locator(".rate").first
-    rate.focus()
-    expect(rate.locator(".explain")).to_be_visible()
-    expect(rate.locator(".explain")).to_contain_text(re.compile(r"[\d,]+ ÷ [\d,]+ = [\d.]+%"))
 
 
 def test_a_place_that_is_not_mine_is_as_if_it_were_not_there(visit):
@@ -277,9 +258,16 @@ def test_a_phone_has_no_sideways_overflow(visit, pixels):
     assert [each for each in small if each.strip()] == []
 
 
-def test_every_control_has_a_name_and_the_map_one_stop(visit):
-    page = visit().open("/")
+def test_the_first_page_is_light_its_controls_have_names_its_rates_fractions_and_the_map_one_stop(visit):
+    visitor = visit()
+    session = visitor.page.context.new_cdp_session(visitor.page)
+    session.send("Network.enable")
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda done: sizes.append(done["encodedDataLength"]))
+    page = visitor.open("/")
     settle(page)
+    assert len(sizes) > 40
+    assert sum(sizes) < 3_000_000
     nameless = page.evaluate(
         "() => [...document.querySelectorAll('button, a, input, select, summary, [tabindex=\"0\"]')]"
         ".filter(n => n.offsetParent && !(n.textContent.trim() || n.ariaLabel || n.labels?.length"
@@ -289,6 +277,10 @@ def test_every_control_has_a_name_and_the_map_one_stop(visit):
     assert page.locator("#map [tabindex='0']").count() == 1
     expect(page.locator("#map canvas")).to_have_attribute("aria-label", re.compile("列表"))
     expect(page.locator("#ranking caption")).to_have_count(1)
+    rate = page.locator(".rate").first
+    rate.focus()
+    expect(rate.locator(".explain")).to_be_visible()
+    expect(rate.locator(".explain")).to_contain_text(re.compile(r"[\d,]+ ÷ [\d,]+ = [\d.]+%"))
 
 
 def test_the_wall_has_no_controls_and_no_police(visit):
@@ -302,18 +294,6 @@ def test_the_wall_has_no_controls_and_no_police(visit):
     fractions = page.locator(".fraction").all_inner_texts()
     assert len(fractions) == 5
     assert all("/" in each for each in fractions)
-
-
-def test_the_first_page_is_light(visit):
-    visitor = visit()
-    session = visitor.page.context.new_cdp_session(visitor.page)
-    session.send("Network.enable")
-    sizes: list[float] = []
-    session.on("Network.loadingFinished", lambda done: sizes.append(done["encodedDataLength"]))
-    page = visitor.open("/")
-    settle(page)
-    assert len(sizes) > 40
-    assert sum(sizes) < 3_000_000
 
 
 def test_the_policy_of_the_page_is_strict(server):
