@@ -44,14 +44,17 @@ def _place(address: TileAddress) -> dict[str, object]:
 
 
 def buildings(session: Session, address: TileAddress, principal: Principal) -> bytes:
-    """The layer `buildings` from zoom 14: code, name, kind, and households for those who plan."""
+    """The layer `buildings` from zoom 14: code, name, kind; for those who plan households, and `added_in`.
+
+    The latter is the edition in force when a building was added, and is left out where it came with the first load.
+    """
     if address.z < BUILDINGS_FROM:
         return b""
     seen, binds = principal.scope("areas").condition("paths")
     counted, more = principal.scope("households").condition("paths", "counted")
     rows = (
-        f"SELECT {_cut('geom')} AS geom, code, name, kind, CASE WHEN {counted} THEN households END AS households"
-        f" FROM building WHERE geom && {_box()} AND {seen}"
+        f"SELECT {_cut('geom')} AS geom, code, name, kind, CASE WHEN {counted} THEN households END AS households,"
+        f" CASE WHEN {counted} THEN added_in END AS added_in FROM building WHERE geom && {_box()} AND {seen}"
         " AND valid_from <= current_date AND (valid_to IS NULL OR valid_to > current_date) ORDER BY id"
     )
     return _tile(session, "buildings", rows, {**binds, **more, **_place(address)})

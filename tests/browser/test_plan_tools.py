@@ -1,5 +1,6 @@
 """Tools of the planning desk that make, name and give up grids, move buildings, measure: all on one page."""
 
+import io
 import itertools
 import math
 import re
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 import sqlalchemy as sa
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import context_of, signed_in
@@ -17,20 +19,34 @@ from tests.browser.desk_ground import buildings_moved, in_the_way, movable, move
 pytestmark = pytest.mark.browser
 
 NAME = "桥头一格"
+GROWN: list[float] = []  # longitude and latitude
 
 
 @pytest.fixture(scope="module")
-def kept(browser, server):
+def kept(browser, server, storage):
     """A plan on the desk that all tests of this module draw on."""
     context = context_of(browser, viewport=SMALL)
     visitor = signed_in(context, server, "planner")
     with server.client("planner") as client:
         number = opened(client, village(client))
+        add(storage, village(client))
         visitor.page.goto(f"{server.url}/plan?id={number}")
         visitor.allowed += [r"(409|422) .*/edits", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_RESET"]
         yield DeskPage(visitor.page, client, number).ready()
         visitor.check()
     context.close()
+
+
+def add(storage, code):
+    """Leaves a building as a later load leaves it: `GROWN` is where it lies."""
+    with storage.writer() as session:
+        GROWN[:] = session.execute(
+            sa.text(
+                "UPDATE building SET added_in = 1 WHERE id = (SELECT id FROM building WHERE valid_to IS NULL"
+                " AND leaf LIKE :inside ORDER BY ST_Area(geom) DESC, id LIMIT 1) RETURNING ST_X(place), ST_Y(place)"
+            ),
+            {"inside": f"{code}%"},
+        ).one()
 
 
 @pytest.fixture
@@ -62,6 +78,23 @@ def households(grids):
 def shown(desk):
     """Households on the last line of the card."""
     return int(re.sub(r"[^\d]", "", desk.page.locator("#tool-card .piece b").last.inner_text()))
+
+
+def test_a_building_that_was_added_since_the_base_is_tinted(desk):
+    (code,) = [
+        code
+        for code, each in desk.micro().items()
+        if shapely.Polygon(ring(each)).contains(shapely.Point(GROWN))
+    ]
+    chosen(desk, code)
+    x, y = desk.at(*GROWN)
+    near = {"x": x - 40, "y": y - 40, "width": 80, "height": 80}
+    with Image.open(io.BytesIO(desk.page.screenshot(clip=near))) as picture:
+        pixels = np.asarray(picture.convert("RGB"), dtype=int)
+    warm = (
+        pixels[..., 0] - pixels[..., 2] > 50
+    )  # nothing else there is: grids in range are green, houses grey
+    assert warm.any()
 
 
 def test_a_grid_is_drawn_and_has_a_name(desk):

@@ -195,3 +195,20 @@ def test_codes_that_stand_twice_are_taken_out_and_named(writer, snapshot):
 def test_without_boundaries_nothing_belongs_anywhere(writer):
     with pytest.raises(Conflict, match="gridmap load areas"):
         BuildingLoad(writer, snapshots.empty())
+
+
+def test_what_is_added_says_in_which_edition(writer, snapshot):
+    added = "SELECT code, added_in FROM building WHERE valid_to IS NULL ORDER BY code"
+    load(writer, snapshot, ("a", 3, (112.002, 30.002)))
+    # The second grid has no building yet, its village has: what comes there was built since.
+    load(writer, snapshot, ("a", 5, (112.002, 30.002)), ("b", 1, (112.012, 30.002)), today=TOMORROW)
+    assert writer.execute(sa.text(added)).all() == [("a", None), ("b", snapshot.edition)]
+    later = replace(snapshot, edition=snapshot.edition + 1)
+    writer.execute(sa.text("INSERT INTO edition SELECT (jsonb_populate_record(e, jsonb_build_object('id', e.id + 1,"
+                           " 'in_force_from', now()))).* FROM edition e"))  # fmt: skip
+    load(writer, later, ("b", 2, (112.012, 30.002)), ("c", 1, (112.013, 30.002)), today=TOMORROW)
+    assert writer.execute(sa.text(added)).all() == [
+        ("a", None),
+        ("b", snapshot.edition),
+        ("c", later.edition),
+    ]

@@ -235,15 +235,15 @@ def test_households_of_a_building_are_for_those_who_plan(city, somebody, decode)
     with city.database.writer() as session:
         session.execute(
             sa.text(
-                "INSERT INTO building (code, households, geom, place, paths) SELECT 'b' || code, 24,"
-                " ST_Centroid(geom), ST_Centroid(geom), ARRAY[path] FROM area WHERE kind = 'micro'"
+                "INSERT INTO building (code, households, geom, place, paths, added_in) SELECT 'b' || code, 24,"
+                " ST_Centroid(geom), ST_Centroid(geom), ARRAY[path], 1 FROM area WHERE kind = 'micro'"
             )
         )
         for role, sees in (("planner", True), ("admin", True), ("dispatcher", False), ("commander", False)):
             found, address = ask(city, session, somebody(role), "buildings", 15, lon=112.001, lat=30.001)
             frame = decode(found.content, address)["buildings"]
             assert len(frame)
-            assert ("households" in frame.columns) == sees, role
+            assert [name in frame.columns for name in ("households", "added_in")] == [sees, sees], role
         # Stored last, it still comes first: the same tile is the same bytes, whoever else reads the table.
         first = session.execute(
             sa.text(

@@ -151,6 +151,7 @@ export function openDesk(context) {
       const now = state.areas.get(one.properties.code);
       return [kind, "dedicated"].includes(one.properties.kind) && (!now || CHANGED.includes(now.properties.fate));
     });
+    parts.view.basedOn(state.plan.base);
     parts.view.base(redrawn.map((one) => one.geometry));
     parts.view.chosen(state.areas.get(chosen)?.geometry ?? null);
     parts.view.movedBuildings(movedOf(redrawn, state, kind, parts.view.buildings));
@@ -338,7 +339,7 @@ export function openDesk(context) {
 
   function legend() {
     const entry = (name) => h("li", {}, h("i", { class: `swatch ${name}` }), t(`plan.legend.${name}`));
-    draw(byId("plan-legend"), ["ok", "moved", "over", seesHouseholds() ? "public" : null, "under", "base", "redrawn"].filter(Boolean).map(entry));
+    draw(byId("plan-legend"), ["ok", "moved", "over", ...(seesHouseholds() ? ["added", "public"] : []), "under", "base", "redrawn"].map(entry));
   }
 
   function mapButtons() {

@@ -147,6 +147,8 @@ export function createPlanMap(options) {
     },
     pickedGrids: all(createMarker(map, { source: "plan" }, "picked")),
     pickedBuildings: all(createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "picked")),
+    /** Buildings added since this edition are tinted. */
+    basedOn: (edition) => map.setGlobalStateProperty("base", edition),
     /** Pairs of code and how the grid stands to which a building goes: "over", "under", "ok", "none". */
     movedBuildings: createMarker(map, { source: "buildings", sourceLayer: "buildings" }, "moved"),
     fit: (box, extra = {}) => map.fitBounds(box, { ...camera, ...extra }),

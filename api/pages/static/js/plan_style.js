@@ -41,12 +41,14 @@ function grids(c) {
 function buildings(c) {
   const tile = { "source-layer": "buildings", minzoom: 15 };
   const moved = ["coalesce", ["feature-state", "moved"], ""];
-  const tint = (other) => ["match", moved, "over", c.danger, "under", c["warn-fill"], ["ok", "none"], c.brand, other];
+  // Built since the base edition; where the map was told of none, or of no household, nothing is.
+  const added = [">=", ["coalesce", ["get", "added_in"], -1], ["coalesce", ["global-state", "base"], 1e9]];
+  const tint = (other) => ["match", moved, "over", c.danger, "under", c["warn-fill"], ["ok", "none"], c.brand, ["case", added, c.dispute, other]];
   const empty = ["==", ["get", "households"], 0];
   return [
     drawn("building", "buildings", "fill", {
       "fill-color": state("picked", c.brand, tint(c.building)),
-      "fill-opacity": state("picked", 0.85, ["case", ["!=", moved, ""], 0.5, empty, 0.45, 0.95]),
+      "fill-opacity": state("picked", 0.85, ["case", ["any", ["!=", moved, ""], added], 0.5, empty, 0.45, 0.95]),
       "fill-outline-color": tint(c["line-2"]),
     }, tile),
     drawn("building-label", "buildings", "symbol", {

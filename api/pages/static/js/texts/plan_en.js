@@ -267,6 +267,7 @@ export default {
   "plan.legend.over": "Too many",
   "plan.legend.under": "Too few",
   "plan.legend.moved": "Moved building",
+  "plan.legend.added": "New building",
   "plan.legend.public": "Public building",
   "plan.legend.redrawn": "Changed",
   "plan.legend.base": "Border before",

@@ -267,6 +267,7 @@ export default {
   "plan.legend.over": "超上限",
   "plan.legend.under": "低于下限",
   "plan.legend.moved": "已划转楼栋",
+  "plan.legend.added": "新增楼栋",
   "plan.legend.public": "公共建筑",
   "plan.legend.redrawn": "有改动",
   "plan.legend.base": "原边界",
