@@ -117,6 +117,7 @@ class Building(Base):
     valid_from: Mapped[dt.date] = mapped_column(server_default="-infinity")
     valid_to: Mapped[dt.date | None]
     keep_together: Mapped[str | None]
+    added_in: Mapped[int | None] = mapped_column(sa.ForeignKey("edition.id"))
 
 
 class HouseholdCount(Base):
