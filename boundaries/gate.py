@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from boundaries.check import Areas, CoverageFinding, Rules, examine
 from boundaries.check_areas import UNKNOWN
 from boundaries.check_findings import TITLES
-from boundaries.check_households import USUAL
 from boundaries.findings import Finding, Severity
+from boundaries.ground import rules_of
 from boundaries.job import Job
 from boundaries.places import GEOMETRY
 from boundaries.repair_coverage import Layers, Mended, Repair, repair
@@ -49,7 +49,7 @@ class _Merged:
     movable: NDArray[np.bool_]
     households: NDArray[np.int64]
 
-    def examined(self, geom: Shapes) -> list[CoverageFinding]:
+    def examined(self, geom: Shapes, rules: Rules) -> list[CoverageFinding]:
         """What is wrong where the areas have these polygons."""
         areas = Areas.from_arrays(
             geom,
@@ -59,7 +59,7 @@ class _Merged:
             households=self.households,
             rows=[draft.row or 0 for draft in self.drafts],
         )
-        return examine(areas, rules=Rules(ranges=USUAL)).findings
+        return examine(areas, rules=rules).findings
 
     def repaired(self, job: Job) -> Repair:
         """The areas after a repair."""
@@ -98,7 +98,8 @@ def passed(
                 f"{len(result.unsettled)} 处边界无法精确贴合，保持原样"
                 f" places where borders could not be fitted exactly and stay as they are: {places}"
             )
-    found = _new(merged.examined(geom), preview.base)
+    rules = rules_of(job.options.settings)
+    found = _new(merged.examined(geom, rules), preview.base, rules)
     grids = {draft.code for draft in merged.drafts if draft.kind in GRIDS}
     on_grids = [each for each in found if {each.area, each.other} & grids]
     _note_others(job, [each for each in found if not {each.area, each.other} & grids])
@@ -148,12 +149,12 @@ def _merge(preview: Preview, households: Mapping[str, int]) -> _Merged:
     )
 
 
-def _new(found: list[CoverageFinding], base: Snapshot) -> list[CoverageFinding]:
+def _new(found: list[CoverageFinding], base: Snapshot, rules: Rules) -> list[CoverageFinding]:
     """Findings that the store has not had before the load."""
     if not found or not len(base):
         return found
     areas = Areas.from_arrays(base.geom, list(base.code), kind=list(base.kind), parent=list(base.parent))
-    before = {_key(each) for each in examine(areas).findings}
+    before = {_key(each) for each in examine(areas, rules=replace(rules, ranges={})).findings}
     return [each for each in found if _key(each) not in before]
 
 
@@ -173,7 +174,8 @@ class _Hints:
         if not blocking or self._asked:
             return
         result = merged.repaired(job)
-        left = [each for each in merged.examined(result.geom) if each.code in BLOCKING]
+        examined = merged.examined(result.geom, rules_of(job.options.settings))
+        left = [each for each in examined if each.code in BLOCKING]
         self._left = {(each.code, each.area, each.other) for each in left}
         settled = sum(not self.stays(each) for each in blocking)
         gained = sum(each.gained_m2 for each in result.mended.values())

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from boundaries.check import Rules
 from boundaries.check_findings import CoverageFinding
 from boundaries.draft import Draft
 from boundaries.homes import Homes, Streets, World
@@ -191,6 +192,14 @@ def scheme_of(text: str | None, order: Literal["west_east", "rows"]) -> Scheme:
 def ranges_of(text: str) -> Ranges:
     """Households that a grid of this installation should have, by kind."""
     return parse_ranges(text)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What coverages of this installation are held to, in files as in plans."""
+    scheme = None
+    if settings.code_scheme is not None:
+        scheme = scheme_of(settings.code_scheme, settings.code_order)
+    return Rules(ranges=ranges_of(settings.household_ranges), scheme=scheme)
 
 
 def _column(values: Sequence[object]) -> NDArray[np.object_]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from boundaries.check import Areas, CoverageFinding, Rules, check, in_order
+from boundaries.check import Areas, CoverageFinding, check, in_order
 from boundaries.check_areas import UNKNOWN
 from boundaries.draft import Draft, PlannedArea
-from boundaries.ground import Ground, ranges_of, scheme_of
+from boundaries.ground import Ground, rules_of
 from gridmap.settings import Settings
 
 _Key = tuple[str, str | None, str | None]
@@ -109,9 +109,6 @@ def _found(
         np.array([counts.get(area.code, UNKNOWN) for area in here], dtype=np.int64)
         for counts in (ground.households.of(draft), ground.buildings.of(draft))
     )
-    scheme = None
-    if settings.code_scheme is not None:
-        scheme = scheme_of(settings.code_scheme, settings.code_order)
     found = Areas.from_arrays(
         [area.geom for area in here],
         [area.code for area in here],
@@ -120,5 +117,4 @@ def _found(
         parent=[None, *(area.parent for area in areas)],
         households=households,
     )
-    rules = Rules(ranges=ranges_of(settings.household_ranges), scheme=scheme)
-    return check(replace(found, buildings=buildings), rules=rules)
+    return check(replace(found, buildings=buildings), rules=rules_of(settings))

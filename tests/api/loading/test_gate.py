@@ -127,6 +127,23 @@ def test_a_code_that_stands_twice_names_both_rows(gridmap, frame, tmp_path, find
     assert (found[0]["row"], found[0]["message"]) == (5, "the code stands in row 4 already")
 
 
+def test_the_gate_holds_files_to_the_scheme_and_ranges_of_the_installation(
+    gridmap, frame, tmp_path, findings
+):
+    gridmap.environment["GRIDMAP_CODE_SCHEME"] = "county:6,village:6,micro:6"
+    gridmap.environment["GRIDMAP_HOUSEHOLD_RANGES"] = "micro=10:20"
+    frame["households"] = [0, 0, 0, 15, 60, 15, 15, 0]
+    micro = frame.kind == "micro"
+    right = frame.copy()
+    right.loc[micro, "code"] = [f"{parent}{at:06d}" for at, parent in enumerate(frame.parent[micro], 1)]
+    right.to_file(tmp_path / "f.gpkg")
+    _, found = report_of(gridmap, tmp_path / "f.gpkg", tmp_path, findings)
+    assert [(each["code"], each["row"]) for each in found] == [("households_out_of_range", 5)]
+    frame.to_file(tmp_path / "g.gpkg")
+    _, found = report_of(gridmap, tmp_path / "g.gpkg", tmp_path, findings, code=1)
+    assert {each["row"] for each in found if each["code"] == "bad_code"} == {4, 5, 6, 7}
+
+
 def test_jurisdictions_may_lie_over_each_other_in_parts_and_without_a_parent(gridmap, tmp_path, findings):
     shapes = [
         shapely.MultiPolygon([shapely.box(112, 30, 112.01, 30.01), shapely.box(113, 30, 113.01, 30.01)]),
