@@ -196,6 +196,10 @@ def test_both_languages_and_a_phone_that_reads_and_does_not_draw(visit, server):
             x, y = desk.at(*place)
             assert 0 <= x <= 390
             assert ground["y"] <= y <= ground["y"] + ground["height"]
+        panel = page.locator("#plan-panel")
+        assert panel.evaluate("node => { node.scrollTop = 999; return node.scrollTop; }") > 0
+        page.click('[data-key="tab-impact"]')
+        assert panel.evaluate("node => node.scrollTop") == 0
         page.click('[data-key="compare"]')
         expect(page.locator("body")).to_have_attribute("data-swipe", "ready")
         assert page.evaluate(wide) == 0

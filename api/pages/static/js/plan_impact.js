@@ -30,7 +30,9 @@ function ends(codes, flows, which, scale) {
 
 /** One change: old codes left, new ones right, a band for the households of each flow between them. */
 function bands(change, scope) {
-  const flows = change.flows.filter((one) => one.old && one.new && (one.households || change.flows.length === 1));
+  const at = ({ old, new: now }) => change.old.indexOf(old) * change.new.length + change.new.indexOf(now);
+  // From the top down at both ends: bands that need not cross do not.
+  const flows = change.flows.filter((one) => one.old && one.new && (one.households || change.flows.length === 1)).sort((a, b) => at(a) - at(b));
   const most = Math.max(1, change.households);
   const scale = (Math.max(change.old.length, change.new.length) * ROW) / most;
   const left = ends(change.old, change.flows, "old", scale);

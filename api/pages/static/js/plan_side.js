@@ -1,5 +1,5 @@
 // The side of the desk: its tabs, what can be taken out, and a pane for each tab that stays while another is shown.
-import { byId, draw, h, icon } from "./dom.js";
+import { byId, draw, h, icon, narrow } from "./dom.js";
 import { getLanguage, number, t } from "./i18n.js";
 import { SPOKEN_OF } from "./plan_comments.js";
 import { counts } from "./plan_panels.js";
@@ -72,6 +72,8 @@ export function createSide(show) {
     /** The pane of a tab. The others keep what they hold, out of sight: a long list is not taken apart and laid out again. */
     pane(tab) {
       const panel = byId("plan-panel");
+      // On a phone the panel scrolls, not the pane: another one begins at its top.
+      if (narrow.matches && panes.get(tab)?.classList.contains("away") !== false) panel.scrollTop = 0;
       if (!panes.has(tab)) panes.set(tab, panel.appendChild(h("div", { class: "pane", "data-pane": tab })));
       for (const [name, pane] of panes) pane.classList.toggle("away", name !== tab);
       panel.setAttribute("aria-labelledby", `tab-${tab}`);
