@@ -280,8 +280,24 @@ def lassoing(both: Both) -> None:
     page.keyboard.press("Escape")
 
 
+def redrawn(both: Both) -> None:
+    """A dozen merges by way of the interface, so that there is an impact to be drawn."""
+    desk, taken = both.desk, set[str]()
+    revision = int(desk.page.locator("body").get_attribute("data-revision") or 0)
+    for a, b, _ in neighbours(desk.micro()):
+        if len(taken) < 24 and not taken & {a, b}:
+            body = {"revision": revision, "op": "merge", "grids": [a, b], "into": a}
+            desk.client.post(f"/api/plans/{desk.plan}/edits?areas=false", body)
+            taken |= {a, b}
+            revision += 1
+    desk.page.bring_to_front()
+    desk.page.evaluate("dispatchEvent(new Event('focus'))")
+    desk.revision(revision)
+
+
 def impact(both: Both) -> None:
     desk = both.desk
+    redrawn(both)
 
     def show(page: Page) -> None:
         page.locator('[data-key="tab-impact"]').click()
@@ -352,7 +368,7 @@ def run(url: str, rounds: int, *, top: bool = False) -> bool:
             dragging(both, turn)
             splitting(both, turn)
             lassoing(both)
-            impact(both)
+        impact(both)
         for name, (mine, _) in both.found.items() if top else ():
             print(name, *(f"{each} {ms:.0f} ms" for each, ms in mine.top.most_common(12)), sep="; ")
         return say(both)
