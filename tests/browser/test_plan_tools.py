@@ -383,9 +383,9 @@ def test_an_edit_whose_answer_was_lost_is_not_done_twice(desk):
         route.abort("connectionreset")
 
     page.route("**/edits?*", lose)
-    page.route(
-        "**/api/me", lambda route: route.abort("connectionreset")
-    )  # nor does it hear that all is well again
+    # Nor does it find out by itself: what is pressed comes first.
+    looking = re.compile(r"/api/(me|plans/\d+\?areas=false)$")
+    page.route(looking, lambda route: route.abort("connectionreset"))
     page.keyboard.type("桥西一格")
     page.keyboard.press("Enter")
     expect(page.locator("#notices .banner.bad")).to_contain_text("没有收到答复")
@@ -398,4 +398,6 @@ def test_an_edit_whose_answer_was_lost_is_not_done_twice(desk):
     expect(page.locator("#tool-card")).to_be_hidden()
     assert desk.stored()["revision"] == now + 1
     assert desk.micro()[code]["properties"]["name"] == "桥西一格"
-    page.unroute("**/api/me")
+    page.unroute(looking)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#offline")).to_be_hidden()
