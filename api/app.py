@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Scope
 from api import problems, rendering
 from api.express import Express
 from api.guard import Guard
+from api.parameters import describe_parameters
 from api.routes import (
     attachments,
     audit,
@@ -165,6 +166,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
                 if path not in open_paths:
                     operation["security"] = [{"bearer": []}, {"session": []}]
                 _describe_limits(operation)
+                describe_parameters(path, operation)
         app.openapi_schema = described
     return app.openapi_schema
 

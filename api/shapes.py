@@ -145,8 +145,10 @@ def cursor(values: Sequence[Any]) -> str:
 
 
 def following(request: Request, last: Sequence[Any], **also: object) -> str:
-    """The path of the page after the one that ends with `last`; `also` are parameters that it needs besides."""
-    url = request.url.include_query_params(cursor=cursor(last), **also)
+    """The path of the page after the one that ends with `last`; `also` are parameters that it has instead, or None."""
+    url = request.url.remove_query_params([name for name, value in also.items() if value is None])
+    given = {name: value for name, value in also.items() if value is not None}
+    url = url.include_query_params(cursor=cursor(last), **given)
     return f"{url.path}?{url.query}"
 
 

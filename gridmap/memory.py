@@ -25,6 +25,7 @@ from gridmap.routing import Roster, load_roster
 from gridmap.snapshot import Snapshot
 
 KEPT_EDITIONS = 4
+SINCE_EVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)  # -infinity, as far as Python can say it
 _log = logging.getLogger(__name__)
 
 
@@ -150,8 +151,9 @@ class Memory:
             asked = dt.datetime.now(dt.UTC)
             rows = session.execute(
                 sa.text(
-                    "SELECT greatest(in_force_from, '0001-01-01 UTC'), id, clock_timestamp() FROM edition ORDER BY 1"
-                )
+                    "SELECT greatest(in_force_from, :ever), id, clock_timestamp() FROM edition ORDER BY 1"
+                ),
+                {"ever": SINCE_EVER},
             ).all()
             timeline = _Timeline(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
             if rows:
@@ -195,11 +197,11 @@ class Memory:
 
     def edition_at(self, moment: dt.datetime) -> int | None:
         """Number of the edition in force at a moment."""
-        return self._timeline.at(moment)
+        return self._timeline.at(max(moment, SINCE_EVER))
 
     def at(self, moment: dt.datetime) -> Snapshot:
         """The boundaries in force at a moment; the present ones where it lies before all."""
-        edition = self._timeline.at(moment)
+        edition = self.edition_at(moment)
         return self.edition(edition) if edition is not None else self.snapshot
 
     def edition(self, number: int) -> Snapshot:

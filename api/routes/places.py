@@ -73,9 +73,12 @@ def boundaries_of(service: Service, edition: int | None, at: str | None) -> Snap
     """The boundaries asked for, by number, by moment, or the present ones.
 
     Raises:
+        InvalidInput: both a number and a moment.
         NotFound: there is no such edition.
     """
     when = moment(at, "at", service.settings.time_zone)
+    if edition is not None and when is not None:
+        raise InvalidInput("edition and at: say one of them", code="edition_and_at")
     if edition is None:
         return service.memory.at(when) if when else service.memory.snapshot
     with service.database.reader() as session:
@@ -128,7 +131,7 @@ def areas(  # noqa: PLR0913  # the query's parameters
     if len(rows) > limit:
         rows = rows[:limit]
         # of the same edition: one that comes into force between two pages would tear the list
-        following = shapes.following(request, [snapshot.code[rows[-1]]], edition=snapshot.edition)
+        following = shapes.following(request, [snapshot.code[rows[-1]]], edition=snapshot.edition, at=None)
     body = area_features(
         snapshot, rows, crs=reference_systems.normalise(crs), geometry=geometry, following=following
     )

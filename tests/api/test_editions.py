@@ -48,6 +48,11 @@ def test_a_list_in_pages_is_of_one_edition(own_app, layouts):
     own_app.service.memory.refresh_boundaries()
     assert [*paged][-1] == whole
     assert next(pages("/api/areas")) != whole
+    # The first edition is in force since ever, and a page after the first is of the moment that was asked for.
+    early = [*pages("/api/areas?limit=1&at=0001-01-01")][-1]
+    assert early == whole
+    both = caller.get("/api/areas?at=0001-01-01&edition=1")
+    assert (both.status_code, both.json()["code"]) == (422, "edition_and_at")
 
 
 def test_posts_to_two_processes_during_publications_lie_where_the_last_edition_says(

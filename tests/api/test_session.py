@@ -159,3 +159,5 @@ def test_the_description_covers_every_route_with_its_errors(app):
             if path.startswith("/api/") and path != "/api/token":
                 assert "401" in operation["responses"], (method, path)
                 assert operation["security"], (method, path)
+            for parameter in operation.get("parameters", ()):
+                assert parameter.get("description"), (method, path, parameter["name"])
