@@ -173,9 +173,10 @@ def _own_shapes(rows: Rows, *, required: bool) -> Shapes:
     """Shapes as the file has them: its geometry, a column of WKT, or two columns of coordinates."""
     if rows.chunk.geometry is not None:
         return rows.chunk.geometry.copy()
+    nothing = [None] * len(rows)
     if "wkt" in rows.mapped:
-        return _from_wkt(rows, rows.raw("wkt") or [])
-    return _from_columns(rows, rows.raw("x") or [], rows.raw("y") or [], required=required)
+        return _from_wkt(rows, rows.raw("wkt") or nothing)
+    return _from_columns(rows, rows.raw("x") or nothing, rows.raw("y") or nothing, required=required)
 
 
 def _from_wkt(rows: Rows, values: list[Any]) -> Shapes:

@@ -42,8 +42,9 @@ def add(storage, code):
     with storage.writer() as session:
         GROWN[:] = session.execute(
             sa.text(
-                "UPDATE building SET added_in = 1 WHERE id = (SELECT id FROM building WHERE valid_to IS NULL"
-                " AND leaf LIKE :inside ORDER BY ST_Area(geom) DESC, id LIMIT 1) RETURNING ST_X(place), ST_Y(place)"
+                "UPDATE building SET added_in = (SELECT max(id) FROM edition)"
+                " WHERE id = (SELECT id FROM building WHERE valid_to IS NULL AND leaf LIKE :inside"
+                " ORDER BY ST_Area(geom) DESC, id LIMIT 1) RETURNING ST_X(place), ST_Y(place)"
             ),
             {"inside": f"{code}%"},
         ).one()

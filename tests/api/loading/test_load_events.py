@@ -145,6 +145,13 @@ def test_contacts_are_sealed(county, table):
     assert b"13800000000" not in bytes(county.one("SELECT contact FROM event_text"))
 
 
+def test_events_that_state_their_grid_need_no_columns_of_places(county, table):
+    path = table("external_id,category,occurred_at,grid", *(f"{n},other,2026-03-01,990126" for n in range(3)))
+    county("load", "events", path, "--commit")
+    found = county.one("SELECT count(*) FROM event WHERE geom IS NULL AND method = 'stated'")
+    assert found >= 3
+
+
 def test_axes_swapped_within_the_possible_are_refused(gridmap, table, frame, tmp_path):
     frame = frame.set_geometry(frame.translate(-60, 0))  # around longitude 52, where latitudes can be, too
     frame.to_file(tmp_path / "county.gpkg")
