@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boundaries.repair import make_valid
@@ -52,7 +52,6 @@ def test_what_collapsed_to_a_line_becomes_a_band_a_metre_wide():
     assert make_valid(array(point)).changed_m2[0] == pytest.approx(1, rel=0.01)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=12).filter(
         lambda points: len(set(points)) > 2
